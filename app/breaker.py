@@ -1,0 +1,48 @@
+"""A circuit breaker: after some failures in a row a backend is left alone for a while, then tried by one caller."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class OpenError(Exception):
+    """The backend failed a moment ago and is not asked again yet."""
+
+
+class Breaker:
+    """Opens after FAILURES failures in a row, for PAUSE seconds; then one call is let through to find out."""
+
+    def __init__(self, failures: int, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = failures
+        self.pause = pause
+        self.clock = clock
+        self.failed = 0
+        self.retry_at = 0.0
+        self.lock = threading.Lock()
+
+    @property
+    def state(self) -> str:
+        """Return "closed" when calls go through, else "open"."""
+        return "open" if self.failed >= self.limit else "closed"
+
+    @contextmanager
+    def guard(self, failure: type[Exception]) -> Iterator[None]:
+        """Run the block unless the breaker is open (then raise OpenError); count FAILURE against the backend."""
+        self._admit()
+        try:
+            yield
+        except failure:
+            with self.lock:
+                self.failed += 1
+                self.retry_at = self.clock() + self.pause
+            raise
+        self.failed = 0
+
+    def _admit(self) -> None:
+        if self.failed < self.limit:
+            return
+        with self.lock:
+            if self.failed >= self.limit and self.clock() < self.retry_at:
+                raise OpenError
+            self.retry_at = self.clock() + self.pause  # this caller finds out; the others go on waiting

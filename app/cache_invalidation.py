@@ -1,0 +1,35 @@
+"""After a commit, and only then, forget the cached answers that were made from what it changed.
+
+A model says so once, with `cache_tags`; no view and no service can forget to.
+"""
+
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from app import cache
+from app.database import db
+
+TAGS = "cache_tags"
+
+
+def init_app(_app: Flask) -> None:
+    """Listen to every session. Listening twice, as two applications in one process do, counts once."""
+    event.listen(db.session, "after_flush", _note)
+    event.listen(db.session, "after_commit", _forget)
+    event.listen(db.session, "after_rollback", _dismiss)
+
+
+def _note(session: Session, _context: object) -> None:
+    touched = session.info.setdefault(TAGS, set())
+    for instance in (*session.new, *session.dirty, *session.deleted):
+        touched.update(getattr(instance, TAGS, ()))
+
+
+def _forget(session: Session) -> None:
+    if tags := session.info.pop(TAGS, None):
+        cache.current().forget(sorted(tags))
+
+
+def _dismiss(session: Session) -> None:
+    session.info.pop(TAGS, None)

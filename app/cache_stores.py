@@ -1,0 +1,215 @@
+"""Where the cache keeps its bytes: a Redis that all processes share, or this process's own memory."""
+
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.breaker import Breaker, OpenError
+from app.cache_entry import Entry
+from app.near_cache import CHANNEL, NearCache
+
+T = TypeVar("T")
+
+STATISTICS = "cache:statistics"
+
+
+class UnavailableError(Exception):
+    """The store does not answer, or was found not to a moment ago. The caller goes on without a cache."""
+
+
+class Store(Protocol):
+    """What the cache asks of a store; values are bytes, times to live are seconds.
+
+    Every call may raise UnavailableError, and takes no longer than the store's timeout.
+    """
+
+    def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values of KEYS, None for each that is not there, in one round trip."""
+
+    def add(self, key: str, value: bytes, ttl: float) -> bool:
+        """Write KEY only if it is not there; return whether it was written."""
+
+    def write(self, key: str, value: bytes, ttl: float, *, unlock: str) -> None:
+        """Write KEY, then remove the key UNLOCK."""
+
+    def change(self, words: Mapping[str, bytes], ttl: float) -> None:
+        """Give tags new words, and let every process know."""
+
+    def recall(self, key: str, tags: Sequence[str]) -> tuple[Entry | None, int]:
+        """Return a copy of the entry that this process keeps, if it knows that the tags still have their words."""
+
+    def remember(self, key: str, entry: Entry | None, tags: Sequence[str], words: Sequence[str], seen: int) -> None:
+        """Keep a copy of what was read; SEEN is what `recall` returned before it was."""
+
+    def remove(self, key: str) -> None:
+        """Forget KEY."""
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add to the totals that all processes share."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return the kind of store, its totals and its size."""
+
+    def ping(self) -> str:
+        """Return "connected"; raise UnavailableError unless the store answers."""
+
+
+class RedisStore:
+    """A Redis or Valkey server. After three failures in a row it is left alone for two seconds."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        # Any: redis-py annotates each answer as all that any version and setting could give
+        self.client: Any = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),  # redis-py 8 retries ten times by default: 4.5 s on a refused port
+            health_check_interval=0,
+        )
+        self.near = NearCache(self.client)
+        self.breaker = Breaker(failures=3, pause=2.0)
+
+    def _call(self, operation: Callable[[], T]) -> T:
+        try:
+            with self.breaker.guard(redis.RedisError):
+                return operation()
+        except (redis.RedisError, OpenError) as error:
+            raise UnavailableError(type(error).__name__) from error
+
+    def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        return self._call(lambda: self.client.mget(keys))
+
+    def add(self, key: str, value: bytes, ttl: float) -> bool:
+        return bool(self._call(lambda: self.client.set(key, value, px=_ms(ttl), nx=True)))
+
+    def write(self, key: str, value: bytes, ttl: float, *, unlock: str) -> None:
+        self._send(lambda pipe: pipe.set(key, value, px=_ms(ttl)).delete(unlock))
+
+    def change(self, words: Mapping[str, bytes], ttl: float) -> None:
+        def fill(pipe: Any) -> None:
+            for tag, word in words.items():
+                pipe.set(tag, word, px=_ms(ttl))
+            pipe.publish(CHANNEL, " ".join(words))
+
+        self._send(fill)
+
+    def recall(self, key: str, tags: Sequence[str]) -> tuple[Entry | None, int]:
+        return self._call(lambda: self.near.look(key, tags))
+
+    def remember(self, key: str, entry: Entry | None, tags: Sequence[str], words: Sequence[str], seen: int) -> None:
+        self.near.keep(key, entry, tags, words, seen)
+
+    def _send(self, fill: Callable[[Any], object]) -> None:
+        """Send several commands in one round trip."""
+
+        def send() -> None:
+            with self.client.pipeline(transaction=False) as pipe:
+                fill(pipe)
+                pipe.execute()
+
+        self._call(send)
+
+    def remove(self, key: str) -> None:
+        self._call(lambda: self.client.delete(key))
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        self._send(lambda pipe: [pipe.hincrby(STATISTICS, name, number) for name, number in counts.items()])
+
+    def describe(self) -> dict[str, Any]:
+        totals = self._call(lambda: self.client.hgetall(STATISTICS))
+        memory = self._call(lambda: self.client.info("memory"))
+        return {
+            "backend": "redis",
+            "totals": {name.decode(): int(number) for name, number in totals.items()},
+            "keys": self._call(self.client.dbsize),
+            "bytes": memory["used_memory"],
+        }
+
+    def ping(self) -> str:
+        self._call(self.client.ping)
+        return "connected"
+
+
+class MemoryStore:
+    """The same in one process: at most MAX_BYTES of values, the least recently used dropped first."""
+
+    def __init__(self, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.max_bytes = max_bytes
+        self.clock = clock
+        self.values: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self.bytes = 0
+        self.totals: Counter[str] = Counter()
+        self.lock = threading.Lock()
+
+    def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        with self.lock:
+            return [self._get(key) for key in keys]
+
+    def add(self, key: str, value: bytes, ttl: float) -> bool:
+        with self.lock:
+            if self._get(key) is not None:
+                return False
+            self._put(key, value, ttl)
+            return True
+
+    def write(self, key: str, value: bytes, ttl: float, *, unlock: str) -> None:
+        with self.lock:
+            self._put(key, value, ttl)
+            self._drop(unlock)
+
+    def change(self, words: Mapping[str, bytes], ttl: float) -> None:
+        with self.lock:
+            for tag, word in words.items():
+                self._put(tag, word, ttl)
+
+    def recall(self, key: str, tags: Sequence[str]) -> tuple[Entry | None, int]:  # noqa: ARG002 - it is all as near
+        return None, 0
+
+    def remember(self, key: str, entry: Entry | None, tags: Sequence[str], words: Sequence[str], seen: int) -> None:
+        """Everything is in this process already."""
+
+    def remove(self, key: str) -> None:
+        with self.lock:
+            self._drop(key)
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        with self.lock:
+            self.totals.update(counts)
+
+    def describe(self) -> dict[str, Any]:
+        with self.lock:
+            return {"backend": "process", "totals": dict(self.totals), "keys": len(self.values), "bytes": self.bytes}
+
+    def ping(self) -> str:
+        return "connected"
+
+    def _get(self, key: str) -> bytes | None:
+        if key not in self.values:
+            return None
+        expires, value = self.values[key]
+        if expires <= self.clock():
+            self._drop(key)
+            return None
+        self.values.move_to_end(key)
+        return value
+
+    def _put(self, key: str, value: bytes, ttl: float) -> None:
+        self._drop(key)
+        self.values[key] = (self.clock() + ttl, value)
+        self.bytes += len(value)
+        while self.bytes > self.max_bytes:
+            self._drop(next(iter(self.values)))
+
+    def _drop(self, key: str) -> None:
+        if key in self.values:
+            self.bytes -= len(self.values.pop(key)[1])
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

@@ -1,0 +1,11 @@
+"""Commands: `flask seed`, `flask token …`, beside Flask's own `flask db …` and `flask routes`."""
+
+from flask import Flask
+
+from app.cli import seed, token
+
+
+def init_app(app: Flask) -> None:
+    """Add the commands to `flask`."""
+    app.cli.add_command(seed.seed)
+    app.cli.add_command(token.token)

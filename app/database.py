@@ -1,0 +1,127 @@
+"""The database: short transactions for writes, single statements for reads, and a quick no when it is away."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, current_app
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine, Executable, MetaData, Row, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import NullPool
+
+from app import engine, migration_state, probes
+from app.breaker import Breaker
+
+# Alembic can only drop or change a constraint that has a name, so every one gets a predictable one.
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class DatabaseAwayError(Exception):
+    """The database does not answer: a connection could not be made, or broke, or kept silent too long."""
+
+
+class Base(DeclarativeBase):
+    """What every model shares."""
+
+    metadata = MetaData(naming_convention=NAMES)
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+migrate = Migrate()
+
+if TYPE_CHECKING:
+
+    class Model(Base):
+        """The base of every model, as a type checker can follow it."""
+
+        __abstract__ = True
+else:
+    Model = db.Model
+
+
+def init_app(app: Flask) -> None:
+    """Plug in the engine, the migrations and the two probes that watch them."""
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(app.config)
+    db.init_app(app)
+    migrate.init_app(app, db, compare_type=True, render_as_batch=True)
+    with app.app_context():
+        engine.prepare(db.engine)
+        if db.engine.dialect.name == "sqlite":  # a relative path means the instance folder, to Alembic too
+            app.config["MIGRATION_DATABASE_URL"] = db.engine.url
+        app.extensions["reads"] = db.engine.execution_options(**engine.READS)
+        app.extensions["database_prober"] = _prober(app)
+    app.extensions["database_breaker"] = Breaker(failures=3, pause=1.0)
+    probes.register(app, "database", _answers, essential=True)
+    probes.register(app, "migrations", _schema, essential=True)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One transaction around the block, committed at its end; inside another one, a part of that.
+
+    Raises DatabaseAwayError, at once when it was found away a moment ago.
+    """
+    session = db.session()
+    if session.in_transaction():
+        yield session
+    else:
+        with _guarded(), session.begin():
+            yield session
+
+
+def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row[Any]]:
+    """Return the rows of a read on its own: without BEGIN and ROLLBACK, a third of the round trips.
+
+    Raises DatabaseAwayError, at once when it was found away a moment ago.
+    """
+    reads: Engine = current_app.extensions["reads"]
+    with _guarded(), reads.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        if reads.dialect.name == "postgresql":
+            driver.autocommit = True  # SQLAlchemy's own AUTOCOMMIT would send a SET each time
+        try:
+            return list(connection.execute(statement, parameters or {}))
+        finally:
+            if reads.dialect.name == "postgresql" and not driver.closed:
+                driver.autocommit = False
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Count a database that is away, and after three times say so at once instead of making all threads wait for it."""
+    breaker: Breaker = current_app.extensions["database_breaker"]
+    with breaker.guard(DatabaseAwayError):
+        try:
+            yield
+        except DBAPIError as error:
+            if error.connection_invalidated or error.statement is None:  # broke, or could not be made
+                raise DatabaseAwayError(str(error.orig).partition("\n")[0]) from error
+            raise
+
+
+def _prober(app: Flask) -> Engine:
+    """An engine without a pool: whether the server answers must not depend on how busy this process is."""
+    if app.config["SQLALCHEMY_DATABASE_URI"].database in {None, "", ":memory:"}:
+        return db.engine
+    connect_args = engine.options(app.config)["connect_args"]
+    return create_engine(db.engine.url, poolclass=NullPool, connect_args=connect_args)
+
+
+def _answers() -> str:
+    with current_app.extensions["database_prober"].connect() as connection:
+        connection.execute(text("SELECT 1"))
+    return "connected"
+
+
+def _schema() -> str:
+    with current_app.extensions["database_prober"].connect() as connection:
+        return migration_state.compare(connection)

@@ -1,0 +1,111 @@
+"""The engine: how connections are made and kept, with a limit on every wait."""
+
+import select
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+READS = {"reads": True}  # the execution option of an engine whose statements stand alone, each committed by itself
+CLIENT_GRACE = 0.5  # seconds a client waits beyond the server's own limit, for the server's better message
+IDLE = 1.0  # seconds; a connection unused for so long is asked whether it lives before it is used
+PING_DEADLINE = 0.5
+
+
+def options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return create_engine's options: a pool as large as a worker has threads, and a limit on every wait."""
+    timeout = config["DB_TIMEOUT"]
+    if config["SQLALCHEMY_DATABASE_URI"].get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": timeout}}
+    return {
+        "pool_size": config["DB_POOL_SIZE"],
+        "max_overflow": 0,  # a request holds one connection at a time, so one for each thread is all there can be
+        "pool_timeout": timeout,
+        "connect_args": {
+            "connection_factory": connection_class(timeout + CLIENT_GRACE),
+            "application_name": "web",
+            "options": f"-c timezone=UTC -c statement_timeout={timeout * 1000:.0f}"
+            f" -c idle_in_transaction_session_timeout={timeout * 2000:.0f}",
+        },
+    }
+
+
+def prepare(engine: Engine) -> None:
+    """Give the engine its habits: what happens when a connection is made, taken from the pool, and begins."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    else:
+        event.listen(engine, "connect", _note_use)
+        event.listen(engine, "checkout", _ping_if_idle)
+        event.listen(engine, "checkin", _note_use)
+
+
+def connection_class(deadline: float) -> type[extensions.connection]:
+    """Return a connection class whose connects and statements fail after DEADLINE seconds without an answer.
+
+    statement_timeout is kept by the server. A server that is frozen or cut off keeps nothing, and its kernel goes on
+    acknowledging packets, so TCP timeouts do not help either: only a clock on this side does.
+    """
+
+    class WatchedConnection(extensions.connection):  # type: ignore[misc]  # psycopg2 has no annotations
+        wait_deadline = deadline
+
+    return WatchedConnection
+
+
+def _wait(connection: extensions.connection) -> None:
+    """Wait for a libpq operation to end; psycopg2's documented hook for cooperative waiting.
+
+    https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries
+    """
+    allowed = getattr(connection, "wait_deadline", None)
+    deadline = allowed and time.monotonic() + allowed
+    while (state := connection.poll()) != extensions.POLL_OK:
+        watch = select.poll()
+        watch.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+        if not watch.poll(deadline and max(0.0, deadline - time.monotonic()) * 1000):
+            connection.close()
+            raise psycopg2.OperationalError(f"no answer from the server within {allowed} s")
+
+
+extensions.set_wait_callback(_wait)
+
+
+def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Replace a connection that a restart of the server has cut, before it is used.
+
+    Asking each time, as pool_pre_ping does, would cost every request a round trip; a server does not restart within
+    IDLE seconds.
+    """
+    if time.monotonic() - record.info.get("used", 0.0) < IDLE:
+        return
+    usual, connection.wait_deadline = connection.wait_deadline, PING_DEADLINE
+    try:
+        connection.autocommit = True
+        connection.cursor().execute("SELECT 1")
+        connection.autocommit = False
+    except psycopg2.Error as error:
+        raise InvalidatePoolError from error
+    connection.wait_deadline = usual
+
+
+def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _configure_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
+    """Let readers go on beside a writer, and keep foreign keys, as Postgres does without being asked."""
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock at the start: a transaction that reads first and writes later could never get it."""
+    if not connection.get_execution_options().get("reads"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

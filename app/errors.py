@@ -1,0 +1,107 @@
+"""Errors: every one is an RFC 9457 problem document that carries the request's id and no secret."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Flask, Response, g, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from app.breaker import OpenError
+from app.database import DatabaseAwayError
+
+RETRY_AFTER = 2  # seconds; about what a restarted backend needs
+NOT_OURS = {"content-type", "content-length"}
+
+log = logging.getLogger(__name__)
+
+
+class Problem(HTTPException):
+    """An answer that is an error: its status, a sentence for the reader, and the fields that were wrong.
+
+    FIELDS are mappings with `in` (body, query, header or path), `field` and `detail`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        fields: Iterable[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = status
+        self.fields = list(fields)
+        self.extra_headers = headers or {}
+
+    def get_headers(self, *_: Any) -> list[tuple[str, str]]:
+        """Return the headers that belong to this answer alone."""
+        return list(self.extra_headers.items())
+
+
+def init_app(app: Flask) -> None:
+    """Answer every exception with a problem document; a backend that is away is a 503, never a 500."""
+    app.register_error_handler(HTTPException, _from_http)
+    for away in (DatabaseAwayError, OpenError, PoolTimeoutError, OperationalError):
+        app.register_error_handler(away, _from_backend)
+    app.after_request(_keep_from_caches)
+
+
+def _from_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()  # type: ignore[return-value]
+    detail = "The server failed. The request id finds the reason in the log." if status == 500 else error.description
+    headers = {k: v for k, v in error.get_headers(request.environ) if k.lower() not in NOT_OURS}
+    return problem(status, detail or "", getattr(error, "fields", ()) or _fields(getattr(error, "data", {})), headers)
+
+
+def _from_backend(error: Exception) -> Response:
+    """Answer for a backend that is away, overloaded, or gave up on a statement that took too long."""
+    log.error("a backend failed: %s: %s", type(error).__name__, str(getattr(error, "orig", error)).partition("\n")[0])
+    return problem(503, "A backend is away or overloaded. Try again.", headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def problem(
+    status: int, detail: str, fields: Iterable[Mapping[str, str]] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a problem document (RFC 9457) as a response."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTP_STATUS_CODES.get(status, "Unknown Error"),
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "request_id": g.get("request_id"),
+    }
+    if fields := list(fields):
+        body["errors"] = fields
+    return Response(json.dumps(body), status, headers, content_type="application/problem+json")
+
+
+def _fields(data: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Flatten webargs' messages, {location: {field: [text]}}, into one row for each text."""
+    places = {"json": "body", "query": "query", "headers": "header"}
+    rows = []
+    for location, messages in (data.get("messages") or {}).items():
+        named = messages if isinstance(messages, dict) else {"": messages}
+        for name, texts in named.items():
+            rows += [{"in": places.get(location, location), "field": str(name), "detail": str(t)} for t in _flat(texts)]
+    return rows
+
+
+def _flat(texts: Any) -> list[Any]:
+    if isinstance(texts, dict):
+        return [text for nested in texts.values() for text in _flat(nested)]
+    return list(texts) if isinstance(texts, list) else [texts]
+
+
+def _keep_from_caches(response: Response) -> Response:
+    """Let nothing be stored that did not say it may be."""
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,7 @@
+"""The tables. Importing this package makes all of them known to Alembic."""
+
+from app.models.api_token import ApiToken
+from app.models.idempotency_key import IdempotencyKey
+from app.models.product import Product
+
+__all__ = ["ApiToken", "IdempotencyKey", "Product"]

@@ -1,0 +1,46 @@
+"""Every request has one id, which is in its answer and in each line logged for it, and one line that sums it up."""
+
+import logging
+import re
+import secrets
+import time
+
+from flask import Flask, Response, current_app, g, request
+
+HEADER = "X-Request-ID"
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+log = logging.getLogger("app.request")
+
+
+def init_app(app: Flask) -> None:
+    """Registered first, so that `_begin` runs before every other hook and `_end` after them."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def _begin() -> None:
+    """Take the id that a trusted proxy gave, when it is one; anybody else's could forge or flood the log."""
+    given = request.headers.get(HEADER, "") if current_app.config["TRUSTED_PROXIES"] else ""
+    g.request_id = given if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
+    g.began = time.perf_counter()
+
+
+def _end(response: Response) -> Response:
+    """Send the id, and log what was asked and answered; never the query string or a header, where secrets travel."""
+    response.headers[HEADER] = g.request_id
+    if log.isEnabledFor(logging.INFO):
+        asked, duration = request, round((time.perf_counter() - g.began) * 1000, 2)
+        method, path, status = asked.method, asked.path, response.status_code
+        fields = {
+            "method": method,
+            "path": path,
+            "route": asked.url_rule.rule if asked.url_rule else None,
+            "status": status,
+            "duration_ms": duration,
+            "bytes": response.content_length,
+            "client": asked.remote_addr,
+            "token": g.get("token_name"),
+        }
+        log.info("%s %s %d %.2f ms", method, path, status, duration, extra=fields)
+    return response

@@ -1,0 +1,61 @@
+"""/cache: what the cache did, and emptying it. Needs a token with the scope `cache`."""
+
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema, fields
+
+from app import cache
+from app.auth import requires
+from app.cache_stores import UnavailableError
+from app.errors import RETRY_AFTER, problem
+from app.openapi import ResourceBlueprint
+
+blp = ResourceBlueprint("cache", __name__, url_prefix="/cache", description="Watch and empty the cache.")
+
+TAG = r"[a-z][a-z0-9:_-]{0,63}"
+
+
+class Statistics(Schema):
+    """What all processes together counted since the store was last empty."""
+
+    backend = fields.String(required=True, metadata={"description": "redis, or process for the embedded one."})
+    totals = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    keys = fields.Integer(required=True)
+    bytes = fields.Integer(required=True)
+
+
+@blp.route("")
+@requires("cache")
+@blp.response(200, Statistics)
+@blp.alt_response(503, "SERVICE_UNAVAILABLE")
+def statistics() -> dict[str, Any]:
+    """Count the hits, misses, stale answers, refreshes and bypasses."""
+    return cache.current().statistics()
+
+
+@blp.route("", methods=["DELETE"])
+@requires("cache")
+@blp.response(204)
+def purge() -> Response:
+    """Make every cached answer invalid."""
+    return _purged(cache.EVERYTHING)
+
+
+@blp.route("/tags/<tag>", methods=["DELETE"])
+@requires("cache")
+@blp.response(204)
+def purge_tag(tag: str) -> Response:
+    """Make the cached answers with one tag invalid; the list of products has the tag `products`."""
+    return _purged(tag)
+
+
+def _purged(tag: str) -> Response:
+    if not cache.current().forget([tag]):
+        raise UnavailableError
+    return Response(status=204)
+
+
+@blp.errorhandler(UnavailableError)
+def _away(_error: Exception) -> Response:
+    return problem(503, "The cache is away.", headers={"Retry-After": str(RETRY_AFTER)})

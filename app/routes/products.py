@@ -1,0 +1,134 @@
+"""/api/products: the catalogue. Reading is open; writing needs a token with the scope `products`."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request, url_for
+
+from app.auth import requires
+from app.cache import cached
+from app.errors import Problem, problem
+from app.http_cache import json_answer, not_modified, require_match
+from app.idempotency import idempotent
+from app.openapi import ResourceBlueprint
+from app.pagination import MAX_ID, CursorError
+from app.request_body import MERGE_PATCH
+from app.schemas.product import Product, ProductChange, ProductInput, ProductPage, ProductQuery, render
+from app.services import products
+
+blp = ResourceBlueprint("products", __name__, url_prefix="/api/products", description="The catalogue.")
+
+ONE = f"/<int(max={MAX_ID}):product_id>"
+# A shared cache may answer for one second, and goes on while the application is away; a browser always asks.
+SHARED = "public, max-age=0, s-maxage=1, stale-while-revalidate=5, stale-if-error=3600"
+ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Send it back in If-None-Match or If-Match."}}
+IF_NONE_MATCH = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}}
+IF_MATCH = {"in": "header", "name": "If-Match", "required": True, "schema": {"type": "string"}}
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "description": "A name for this request. Sent again within a day, it is answered the same and done once.",
+}
+
+
+@blp.route("")
+@blp.doc(parameters=[IF_NONE_MATCH])
+@cached(ttl=30, tags=("products",), query=ProductQuery, public=True)
+@blp.arguments(ProductQuery, location="query")
+@blp.response(200, ProductPage, headers=ETAG)
+@blp.alt_response(304, "NOT_MODIFIED", success=True)
+def index(query: dict[str, Any]) -> Response:
+    """List products, a page at a time; `Link: rel="next"` leads on."""
+    try:
+        page = products.page(**query)
+    except CursorError as error:
+        raise Problem(422, "The query is not valid.", [_fault("query", "cursor", str(error))]) from error
+    headers = {"Cache-Control": SHARED}
+    if page.next_cursor:
+        headers["Link"] = f'<{_next_url(page.next_cursor)}>; rel="next"'
+    return json_answer({"items": [render(row) for row in page.rows], "next_cursor": page.next_cursor}, headers=headers)
+
+
+@blp.route("", methods=["POST"])
+@requires("products")
+@blp.doc(parameters=[IDEMPOTENCY_KEY])
+@blp.arguments(ProductInput)
+@blp.response(201, Product, headers=ETAG | {"Location": {"schema": {"type": "string"}}})
+@blp.alt_response(400, "BAD_REQUEST")
+@blp.alt_response(409, "CONFLICT")
+@blp.alt_response(413, "CONTENT_TOO_LARGE")
+@blp.alt_response(415, "UNSUPPORTED_MEDIA_TYPE")
+@idempotent
+def create(data: dict[str, Any]) -> Response:
+    """Add a product."""
+    product = products.create(data)
+    return json_answer(render(product), 201, {"Location": url_for("products.show", product_id=product.id)})
+
+
+@blp.route(ONE)
+@blp.doc(parameters=[IF_NONE_MATCH])
+@blp.response(200, Product, headers=ETAG)
+@blp.alt_response(304, "NOT_MODIFIED", success=True)
+@blp.alt_response(404, "NOT_FOUND")
+def show(product_id: int) -> Response:
+    """Read one product. Not cached: a row by its key costs what a look into the cache costs."""
+    return not_modified(json_answer(render(products.get(product_id)), headers={"Cache-Control": "no-cache"}))
+
+
+@blp.route(ONE, methods=["PUT"])
+@requires("products")
+@blp.doc(parameters=[IF_MATCH])
+@blp.arguments(ProductInput)
+@blp.response(200, Product, headers=ETAG)
+def replace(data: dict[str, Any], product_id: int) -> Response:
+    """Replace a product that has not changed since it was read."""
+    return _changed(data, product_id)
+
+
+@blp.route(ONE, methods=["PATCH"])
+@requires("products")
+@blp.doc(parameters=[IF_MATCH])
+@blp.arguments(ProductChange, content_type=MERGE_PATCH)
+@blp.response(200, Product, headers=ETAG)
+def change(data: dict[str, Any], product_id: int) -> Response:
+    """Change some fields of a product that has not changed since it was read (RFC 7396)."""
+    return _changed(data, product_id)
+
+
+@blp.route(ONE, methods=["DELETE"])
+@requires("products")
+@blp.doc(parameters=[IF_MATCH])
+@blp.response(204)
+def delete(product_id: int) -> Response:
+    """Delete a product that has not changed since it was read."""
+    with products.changing(product_id) as product:
+        require_match(render(product))
+        products.delete(product)
+    return Response(status=204)
+
+
+def _changed(data: dict[str, Any], product_id: int) -> Response:
+    with products.changing(product_id) as product:
+        require_match(render(product))
+        products.change(product, data)
+    return json_answer(render(product))
+
+
+def _next_url(cursor: str) -> str:
+    """Return the next page's address without scheme and host: whoever asks, by whatever name, gets the same bytes."""
+    return f"{request.path}?{urlencode({**request.args, 'cursor': cursor})}"
+
+
+def _fault(place: str, field: str, detail: str) -> dict[str, str]:
+    return {"in": place, "field": field, "detail": detail}
+
+
+@blp.errorhandler(products.ProductMissingError)
+def _missing(_error: Exception) -> Response:
+    return problem(404, "There is no such product.")
+
+
+@blp.errorhandler(products.SkuTakenError)
+def _taken(_error: Exception) -> Response:
+    return problem(409, "Another product has this SKU.", [_fault("body", "sku", "Is taken.")])

@@ -1,0 +1,108 @@
+"""Products, as they come in and as they go out."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates, validates_schema
+
+from app.models.product import MAX_PRICE
+from app.schemas.currencies import CURRENCIES
+from app.schemas.fields import QueryWhole, Whole, line, text, word
+
+SKU = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+PRICE = validate.Range(0, MAX_PRICE)
+SORTS = ["name", "-name", "price", "-price", "created_at", "-created_at"]
+
+
+class ProductInput(Schema):
+    """A product as a client sends it: each field that is not optional must be there, and no other may be."""
+
+    sku = word(
+        SKU,
+        "Must be 1 to 64 letters, digits, dots, hyphens or underscores.",
+        required=True,
+        metadata={"example": "MUG-BLUE-01", "description": "The article number; unique."},
+    )
+    name = line(1, 200, required=True, metadata={"example": "Blue mug"})
+    description = text(5000, load_default="", metadata={"example": "Holds 30 cl."})
+    price = Whole(
+        required=True,
+        validate=PRICE,
+        metadata={"example": 1250, "description": "In minor units of the currency (cents)."},
+    )
+    currency = fields.String(
+        required=True,
+        validate=validate.OneOf(sorted(CURRENCIES), error="Is no ISO 4217 code."),
+        metadata={"example": "EUR", "description": "An ISO 4217 code."},
+    )
+
+
+class ProductChange(ProductInput):
+    """A JSON merge patch (RFC 7396): only what is there changes; null takes the description away."""
+
+    class Meta:
+        """Every field may be missing."""
+
+        partial = True
+
+    @pre_load
+    def null_means_default(self, data: Any, **_: Any) -> Any:
+        """Turn a null description into the empty one. No other field can be taken away."""
+        if isinstance(data, dict) and data.get("description", "") is None:
+            return {**data, "description": ""}
+        return data
+
+
+class Product(ProductInput):
+    """A product as the API answers it."""
+
+    id = fields.Integer(required=True, metadata={"example": 1})
+    description = fields.String(required=True)
+    version = fields.Integer(required=True, metadata={"description": "Grows by one with each change."})
+    created_at = fields.AwareDateTime(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+
+
+class ProductPage(Schema):
+    """Some products, and where the next ones are."""
+
+    items = fields.List(fields.Nested(Product), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class ProductQuery(Schema):
+    """Which products, in which order, and how many."""
+
+    limit = QueryWhole(load_default=20, validate=validate.Range(1, 100))
+    cursor = fields.String(validate=validate.Length(1, 1000), metadata={"description": "`next_cursor` of a page."})
+    sort = fields.String(load_default="-created_at", validate=validate.OneOf(SORTS))
+    q = line(1, 100, metadata={"description": "Words that begin a word in the name or the description."})
+    price_min = QueryWhole(validate=PRICE)
+    price_max = QueryWhole(validate=PRICE)
+    currency = word(r"^[A-Z]{3}$", "Must be three capital letters.")
+
+    @validates("q")
+    def q_has_a_word(self, value: str, **_: Any) -> None:
+        """Refuse a text with nothing to look for."""
+        if not any(character.isalnum() for character in value):
+            raise ValidationError("Must hold a letter or a digit.")
+
+    @validates_schema
+    def range_is_one(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a price range that nothing can be in."""
+        if data.get("price_min", 0) > data.get("price_max", MAX_PRICE):
+            raise ValidationError("Must not be above price_max.", "price_min")
+
+
+def render(row: Any) -> dict[str, Any]:
+    """Return a product's representation, ready for JSON: what Product dumps, in a tenth of the time."""
+    return {
+        "id": row.id,
+        "sku": row.sku,
+        "name": row.name,
+        "description": row.description,
+        "price": row.price,
+        "currency": row.currency,
+        "version": row.version,
+        "created_at": row.created_at.isoformat(),
+        "updated_at": row.updated_at.isoformat(),
+    }

@@ -1,0 +1,78 @@
+"""Sample products: made up from a number, so that the same number is always the same product."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from flask import Flask, current_app
+from sqlalchemy import Table, func, insert, select
+
+from app.database import db, read, transaction
+from app.models import Product
+
+PREFIX = "SAMPLE-"
+TABLE = cast("Table", Product.__table__)  # the bare table: the ORM's bulk insert costs twice as much
+BATCH = 2_000  # well within DB_TIMEOUT
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+COLOURS = ("Amber", "Blue", "Coral", "Dark", "Emerald", "Frosted", "Golden", "Hazel", "Ivory", "Jade", "Lilac")
+MATERIALS = (
+    "ash",
+    "brass",
+    "clay",
+    "cotton",
+    "glass",
+    "leather",
+    "linen",
+    "marble",
+    "oak",
+    "paper",
+    "steel",
+    "wool",
+    "zinc",
+)
+THINGS = (
+    "basket", "bench", "bottle", "bowl", "chair", "clock", "cup", "desk", "frame", "jug", "kettle", "lamp", "mirror",
+    "mug", "plate", "rug", "shelf", "stool", "table", "tray", "vase", "watch",
+)  # fmt: skip
+CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY")
+
+
+def sample(number: int) -> dict[str, Any]:
+    """Return the columns of sample product NUMBER."""
+    mixed = number * 2_654_435_761 % 2**32  # Knuth's multiplicative hash: neighbours differ, nothing is random
+    material, thing = MATERIALS[mixed // 11 % 13], THINGS[mixed // 143 % 22]
+    created_at = FIRST_DAY + timedelta(seconds=number)
+    return {
+        "sku": f"{PREFIX}{number:08d}",
+        "name": f"{COLOURS[mixed % 11]} {material} {thing} {number}",
+        "description": f"A {thing} of {material}, made by hand.",
+        "price": 100 + mixed % 99_900,
+        "currency": CURRENCIES[mixed // 3146 % 5],
+        "created_at": created_at,
+        "updated_at": created_at,
+    }
+
+
+def count() -> int:
+    """Return the highest number of the sample products that are there."""
+    last = read(select(func.max(Product.sku)).where(Product.sku.startswith(PREFIX)))[0][0]
+    return int(last.removeprefix(PREFIX)) if last else 0
+
+
+def insert_all(numbers: range) -> Iterator[int]:
+    """Insert the samples with these numbers, each batch in a transaction of its own, and yield each batch's size.
+
+    Two batches at a time where the database can write two: one is made ready while the other is written.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the threads need the app itself
+    batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
+    with ThreadPoolExecutor(1 if db.engine.dialect.name == "sqlite" else 2) as pool:
+        yield from pool.map(lambda batch: _insert(app, batch), batches)
+
+
+def _insert(app: Flask, batch: range) -> int:
+    with app.app_context(), transaction() as session:
+        session.connection().execute(insert(TABLE), [sample(number) for number in batch])
+    return len(batch)

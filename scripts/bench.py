@@ -1,0 +1,135 @@
+"""Measure the stack: requests/s and latency through nginx, each as a share of a plain WSGI function's.
+
+Starts a stack of its own, measures in rounds, so that what else the machine does falls on all alike, and takes it
+down. Needs Docker; takes about two minutes. `--seconds` and `--rounds` say how long and how often to measure.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+PROJECT = f"bench-{secrets.token_hex(3)}"
+COMPOSE = ["docker", "compose", "--project-name", PROJECT]
+COMPOSE += ["--file", "docker-compose.yml", "--file", "bench/docker-compose.yml"]
+ENVIRONMENT = {**os.environ, "SECRET_KEY": secrets.token_urlsafe(48), "HTTP_PORT": "0"}
+
+TARGETS = {
+    "plain WSGI": ["http://ceiling-nginx:8080/"],
+    "GET /health": ["http://nginx:8080/health"],
+    "cached list": ["http://nginx:8080/api/products"],
+    "uncached read": ["--script", "read.lua", "http://nginx:8080"],
+    "write": ["--script", "write.lua", "http://nginx:8080"],
+}
+
+
+class Figure(NamedTuple):
+    """What wrk measured: requests/s, milliseconds, and answers that were no success."""
+
+    rate: float
+    p50: float
+    p99: float
+    errors: int
+
+
+def main() -> int:
+    """Start, measure, print, take down; 1 if any request failed."""
+    arguments = parse()
+    try:
+        compose("build", "--quiet", "web", "wrk")
+        compose("up", "--detach", "--wait", "--wait-timeout", "180", "--quiet-pull", quiet=True)
+        compose("exec", "web", "flask", "seed", "--products", "10000", "--force", quiet=True)
+        token = compose("exec", "web", "flask", "token", "create", "bench", "--scope", "products").strip()
+        figures = measure(arguments.rounds, arguments.seconds, arguments.connections, token)
+    finally:
+        compose("down", "--volumes", "--timeout", "3", quiet=True)
+    show(figures)
+    return 1 if any(figure.errors for rows in figures.values() for figure in rows) else 0
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5, help="per figure and round")
+    parser.add_argument("--connections", type=int, default=16)
+    return parser.parse_args()
+
+
+def compose(*words: str, quiet: bool = False) -> str:
+    """Run a Compose command on the bench's project and return what it printed."""
+    done = subprocess.run(
+        [*COMPOSE, *words],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if quiet else None,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"bench: {' '.join(words)} failed\n{done.stdout}{done.stderr or ''}")
+    return done.stdout
+
+
+def measure(rounds: int, seconds: int, connections: int, token: str) -> dict[str, list[Figure]]:
+    """Return a figure for each target from each round, after a short one that warms up."""
+    figures: dict[str, list[Figure]] = {name: [] for name in TARGETS}
+    for number in range(rounds + 1):
+        for name, target in TARGETS.items():
+            print(f"round {number} of {rounds}: {name}", file=sys.stderr)
+            length = str(seconds) if number else "1"
+            command = ["run", "--rm", "--no-deps", "--env", f"TOKEN={token}", "--env", f"RUN={number}", "wrk"]
+            wrk = [
+                "wrk",
+                "--threads",
+                "1",
+                "--connections",
+                str(connections),
+                "--duration",
+                length,
+                "--latency",
+                *target,
+            ]
+            figure = read(compose(*command, *wrk, quiet=True))
+            if number:
+                figures[name].append(figure)
+    return figures
+
+
+def read(output: str) -> Figure:
+    """Take the figures out of what wrk printed."""
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
+    errors = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", output))
+    for row in re.findall(r"Socket errors: (.*)", output):
+        errors += sum(int(number) for number in re.findall(r"\d+", row))
+    return Figure(rate, percentile(output, "50"), percentile(output, "99"), errors)
+
+
+def percentile(output: str, which: str) -> float:
+    """Return a latency in milliseconds."""
+    number, unit = re.search(rf"\s{which}%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+def show(figures: dict[str, list[Figure]]) -> None:
+    """Print the medians over the rounds as a Markdown table."""
+    ceiling = statistics.median(figure.rate for figure in figures["plain WSGI"])
+    print("| | requests/s | of plain WSGI | p50 ms | p99 ms | failed |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for name, rows in figures.items():
+        rate = statistics.median(row.rate for row in rows)
+        middle, slow = statistics.median(row.p50 for row in rows), statistics.median(row.p99 for row in rows)
+        failed = sum(row.errors for row in rows)
+        print(f"| {name} | {rate:,.0f} | {rate / ceiling:.0%} | {middle:.1f} | {slow:.1f} | {failed} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

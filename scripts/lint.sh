@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Usage: lint.sh
+# Runs every linter and goes on after a failure, so that one run shows all there is to mend.
+set -uo pipefail
+
+failed=()
+
+check() { # NAME COMMAND...
+  local name=$1
+  shift
+  echo "== $name"
+  "$@" || failed+=("$name")
+}
+
+compose() { # FILE...: is it what Compose understands?
+  local arguments=() file
+  for file in "$@"; do arguments+=(--file "$file"); done
+  SECRET_KEY=lint docker compose "${arguments[@]}" config --quiet
+}
+
+main() {
+  local bin=.venv/bin
+  check ruff $bin/ruff check .
+  check "ruff format" $bin/ruff format --check .
+  check mypy $bin/mypy
+  check shellcheck $bin/shellcheck scripts/*.sh .ci/run
+  check hadolint $bin/hadolint Dockerfile bench/Dockerfile
+  check gixy $bin/gixy nginx/nginx.conf
+  if docker compose version >/dev/null 2>&1; then
+    check "compose (development)" compose docker-compose.yml
+    check "compose (bench)" compose docker-compose.yml bench/docker-compose.yml
+  else
+    echo "== compose: skipped, there is no Docker Compose here"
+  fi
+  ((${#failed[@]} == 0)) || {
+    echo "Failed: ${failed[*]}" >&2
+    return 1
+  }
+}
+
+[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"

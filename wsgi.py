@@ -1,0 +1,14 @@
+"""The one way in for every server and command: reads .env and .flaskenv, then builds the application."""
+
+import sys
+
+from flask.cli import load_dotenv
+
+from app import create_app
+from config import ConfigError
+
+load_dotenv()
+try:
+    app = create_app()
+except ConfigError as error:
+    sys.exit(str(error))
