@@ -85,6 +85,7 @@ def when_ready(server):
     """
 
     def stop(_signal, _frame):
+        signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm that rings while Python ends kills the process
         server.signal(signal.SIGTERM, None)
 
     def drain(_signal, _frame):
@@ -123,7 +124,13 @@ worker_tmp_dir = str(memory) if memory.is_dir() else None
 timeout = 30
 # What a request in flight may take when the server stops; below the container\'s stop_grace_period.
 graceful_timeout = 30
-drain_seconds = number("DRAIN_SECONDS", 0, 0, 300)
+
+# How long a stopping server still takes requests while it says that it is not ready; nobody balances load on a laptop.
+drain_seconds = number("DRAIN_SECONDS", 0 if os.environ.get("FLASK_ENV") == "development" else 5, 0, 300)
+
+# As much as Gunicorn allows, and a little more than nginx lets through: nginx answers with a problem document, Gunicorn
+# with a page of HTML.
+limit_request_line = 8190
 
 # Whom to believe about the client is the application's ProxyFix alone.
 forwarded_allow_ips = ""

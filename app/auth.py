@@ -2,11 +2,11 @@
 
 import functools
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 from flask import g, request
 
+from app.api_description import describe
 from app.errors import Problem
 from app.services import tokens
 
@@ -26,9 +26,8 @@ def requires(scope: str) -> Callable[[View], View]:
             _authenticate(scope)
             return view(*arguments, **named)
 
-        described = answer.__dict__["_apidoc"] = deepcopy(getattr(view, "_apidoc", {}))
+        described = describe(answer, responses={401: "UNAUTHORIZED", 403: "FORBIDDEN"})
         described.setdefault("manual_doc", {})["security"] = [{"token": [scope]}]
-        described.setdefault("response", {}).setdefault("responses", {}).update({401: "UNAUTHORIZED", 403: "FORBIDDEN"})
         return answer
 
     return decorate

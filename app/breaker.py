@@ -27,8 +27,11 @@ class Breaker:
         return "open" if self.failed >= self.limit else "closed"
 
     @contextmanager
-    def guard(self, failure: type[Exception]) -> Iterator[None]:
-        """Run the block unless the breaker is open (then raise OpenError); count FAILURE against the backend."""
+    def guard(self, failure: type[Exception], *, proves: bool = True) -> Iterator[None]:
+        """Run the block unless the breaker is open (then raise OpenError); count FAILURE against the backend.
+
+        PROVES: that the block ends without FAILURE shows that the backend is well.
+        """
         self._admit()
         try:
             yield
@@ -37,7 +40,10 @@ class Breaker:
                 self.failed += 1
                 self.retry_at = self.clock() + self.pause
             raise
-        self.failed = 0
+        except Exception:
+            self.failed = 0 if proves else self.failed  # it answered; what went wrong is not that it is away
+            raise
+        self.failed = 0 if proves else self.failed
 
     def _admit(self) -> None:
         if self.failed < self.limit:

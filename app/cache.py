@@ -7,60 +7,34 @@ under still stand, so nothing has to be searched for and deleted. A store that i
 """
 
 import functools
-import hashlib
-import json
 import logging
 import random
-import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app
 from marshmallow import Schema
 
-from app import probes
+from app import cache_tags, probes
 from app.cache_entry import Entry
+from app.cache_policy import Policy, namespace
 from app.cache_stores import MemoryStore, RedisStore, Store, UnavailableError
+from app.cache_tags import EVERYTHING, TAG_TTL, Tags, tag_key
+from app.errors import AWAY
+from app.http_cache import not_modified
 
-EVERYTHING = "*"  # the tag that every entry has
-TAG_TTL = 86_400.0
 LOCK_TTL = 10.0
 WAIT = 3.0  # seconds a request waits for another's computation before it computes for itself
 POLL = 0.01
 JITTER = 0.1  # entries made together must not expire together
-KEPT_HEADERS = ("Content-Type", "ETag", "Cache-Control", "Link")
+PERSONAL_HEADERS = {"Set-Cookie", "Vary"}  # an answer with one of them is not the same for every request with its key
 
 log = logging.getLogger(__name__)
 
 View = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How one view is cached; times are seconds."""
-
-    ttl: float
-    stale: float
-    tags: tuple[str, ...]
-    parameters: frozenset[str]
-    public: bool
-
-    def key(self, arguments: Mapping[str, Any]) -> str | None:
-        """Return the key of the current request, or None if its answer must not come from the cache.
-
-        A request that says who is asking is answered for that person, unless the view is the same for all.
-        """
-        if not self.public and ("Authorization" in request.headers or "Cookie" in request.headers):
-            return None
-        query = sorted(request.args.items(multi=True)) if request.query_string else []
-        if any(name not in self.parameters for name, _ in query):
-            return None
-        return key_of(request.endpoint or "", arguments, query)
 
 
 class Cache:
@@ -71,7 +45,7 @@ class Cache:
         self.prefix = f"cache:{namespace}:"
         self.counts: Counter[str] = Counter()
         self.flushed = time.monotonic()
-        self.unsent: dict[str, bytes] = {}
+        self.tags = Tags(store)
         self.lock = threading.Lock()
 
     def answer(self, policy: Policy, view: View, arguments: Mapping[str, Any]) -> Response:
@@ -95,7 +69,11 @@ class Cache:
             if entry and not entry.due(now):
                 return self._said(entry.response(), "hit", f"hit; ttl={entry.fresh_until - now:.0f}{collapsed}")
             if self.store.add(f"{key}:lock", b"1", LOCK_TTL):
-                return self._computed(policy, key, words, compute, "refresh" if entry else "miss")
+                latest, words = self._look(policy, key)  # who held the lock may have stored one since the last look
+                if latest and latest != entry:
+                    self._unlock(key)
+                    return self._said(latest.response(), "hit", f"hit; ttl={latest.fresh_until - now:.0f}{collapsed}")
+                return self._computed(policy, key, words, compute, entry)
             if entry:
                 return self._said(entry.response(), "stale", f"hit; ttl={entry.fresh_until - now:.0f}")
             if time.monotonic() >= deadline:
@@ -105,15 +83,14 @@ class Cache:
 
     def _look(self, policy: Policy, key: str) -> tuple[Entry | None, list[str]]:
         """Return the entry if its tags still stand, and the words of the tags now, if they had to be read."""
-        self._send_unsent()
+        self.tags.send()
         tags = [tag_key(tag) for tag in (EVERYTHING, *policy.tags)]
         near, seen = self.store.recall(key, tags)
         if near and not near.due(time.time()):
             return near, near.words
         packed, *found = self.store.read([key, *tags])
         if None in found:
-            for tag in tags:
-                self.store.add(tag, _word(), TAG_TTL)
+            self.tags.begin(tags)
             packed, *found = self.store.read([key, *tags])
         words = [(word or b"").decode() for word in found]
         entry = Entry.unpack(packed) if packed else None
@@ -123,9 +100,9 @@ class Cache:
         return entry, words
 
     def _computed(
-        self, policy: Policy, key: str, words: list[str], compute: Callable[[], Response], outcome: str
+        self, policy: Policy, key: str, words: list[str], compute: Callable[[], Response], old: Entry | None
     ) -> Response:
-        """Compute under the lock and keep the answer, if it is one to keep."""
+        """Compute under the lock and keep the answer, if it is one to keep; a backend away leaves the old one good."""
         began = time.monotonic()
         stored = False
         try:
@@ -133,15 +110,20 @@ class Cache:
             cost = time.monotonic() - began
             if _keepable(response) and cost < LOCK_TTL:
                 stored = self._keep(policy, key, words, response, cost)
+        except AWAY as error:
+            if old is None:
+                raise
+            log.warning("a stale answer instead of none: %s", type(error).__name__)
+            return self._said(old.response(), "stale", f"hit; ttl={old.fresh_until - time.time():.0f}")
         finally:
             if not stored:
                 self._unlock(key)
-        reason = "stale" if outcome == "refresh" else "miss"
+        outcome, reason = ("refresh", "stale") if old else ("miss", "miss")
         return self._said(response, outcome, f"fwd={reason}; stored" if stored else f"fwd={reason}")
 
     def _keep(self, policy: Policy, key: str, words: list[str], response: Response, cost: float) -> bool:
         fresh = policy.ttl * (1 - JITTER * random.random())  # noqa: S311 - no secret
-        headers = [[name, response.headers[name]] for name in KEPT_HEADERS if name in response.headers]
+        headers = [[name, value] for name, value in response.headers if name != "Content-Length"]
         entry = Entry(response.get_data(), headers, words, time.time() + fresh, cost)
         try:
             self.store.write(key, entry.pack(), fresh + policy.stale, unlock=f"{key}:lock")
@@ -156,31 +138,11 @@ class Cache:
             log.warning("a cache lock could not be released; it ends by itself within %d s", LOCK_TTL)
 
     def forget(self, tags: Sequence[str]) -> bool:
-        """Make every entry with one of TAGS invalid, for all processes; return whether it is done.
-
-        What cannot be sent now is sent before this process reads the store again; until then the other processes'
-        entries end with their TTL.
-        """
-        with self.lock:
-            self.unsent.update((tag, _word()) for tag in tags)
-        try:
-            self._send_unsent()
-        except UnavailableError:
-            log.warning("the cache is away; tags %s will be forgotten when it is back", sorted(tags))
-            return False
-        return True
-
-    def _send_unsent(self) -> None:
-        if not self.unsent:
-            return
-        with self.lock:
-            sent = dict(self.unsent)
-        self.store.change({tag_key(tag): word for tag, word in sent.items()}, TAG_TTL)
-        with self.lock:  # a tag forgotten again meanwhile has another word, and stays
-            self.unsent = {tag: word for tag, word in self.unsent.items() if sent.get(tag) != word}
+        """Make every entry with one of TAGS invalid, for all processes; return whether it is done (see Tags.forget)."""
+        return self.tags.forget(tags)
 
     def statistics(self) -> dict[str, Any]:
-        """Return what all processes counted, and the state of the store."""
+        """Return what all processes counted, to about a second ago, and the state of the store."""
         self.flush()
         return self.store.describe()
 
@@ -194,8 +156,9 @@ class Cache:
     def _said(self, response: Response, outcome: str, status: str) -> Response:
         """Count the outcome and say it in the answer (RFC 9211)."""
         response.headers["Cache-Status"] = f"app; {status}"
-        self.counts[outcome] += 1
-        if time.monotonic() - self.flushed > 1:
+        with self.lock:
+            self.counts[outcome] += 1
+        if outcome != "bypass" and time.monotonic() - self.flushed > 1:  # one that is away is not waited for twice
             try:
                 self.flush()
             except UnavailableError:
@@ -211,21 +174,23 @@ def cached(
     query: type[Schema] | None = None,
     public: bool = False,
 ) -> Callable[[View], View]:
-    """Keep a view's answers for TTL seconds, and STALE seconds more while a new one is computed.
+    """Keep a view's answers for TTL seconds, and STALE seconds more while a new one is computed, or cannot be.
 
     TAGS name what the answer is made from: a committed write to a model with one of them ends it at once. QUERY is the
     schema of the parameters that change the answer; a request with any other goes to the view. PUBLIC says that the
-    answer is the same whoever asks; without it a request with credentials goes to the view.
+    answer is the same whoever asks; without it a request with credentials goes to the view. A client that names the
+    answer's ETag in If-None-Match gets 304, from the cache like any other answer.
     """
     if ttl + stale >= TAG_TTL:
         raise ValueError(f"ttl + stale must be below {TAG_TTL:.0f} s, the life of a tag")
-    known = frozenset(field.data_key or name for name, field in query().fields.items()) if query else frozenset()
-    policy = Policy(ttl, stale, tuple(tags), known, public)
+    parameters = frozenset(field.data_key or name for name, field in query().fields.items()) if query else frozenset()
+    policy = Policy(ttl, stale, tuple(tags), parameters, public)
+    cache_tags.known.update(tags)
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def answer(**arguments: Any) -> Response:
-            return current().answer(policy, view, arguments)
+            return not_modified(current().answer(policy, view, arguments))
 
         return answer
 
@@ -248,38 +213,11 @@ def current() -> Cache:
     return cache
 
 
-def key_of(endpoint: str, arguments: Mapping[str, Any], query: Sequence[tuple[str, str]]) -> str:
-    """Return the same key in every process for the same question."""
-    canonical = json.dumps([endpoint, sorted(arguments.items()), query], separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def tag_key(tag: str) -> str:
-    """Return where a tag's word is kept; all releases share it, so that each one's writes reach the others' entries."""
-    return f"cache:tag:{tag}"
-
-
-@functools.cache
-def namespace() -> str:
-    """Return a name that changes with the code that makes the answers.
-
-    Two releases side by side then never serve each other's representation, and one that changed only elsewhere
-    (documents, migrations, the edge) keeps the warm cache.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
 def _compute(view: View, arguments: Mapping[str, Any]) -> Response:
     return current_app.make_response(view(**arguments))
 
 
 def _keepable(response: Response) -> bool:
     control = response.cache_control
-    return response.status_code == 200 and not (control.private or control.no_store or "Set-Cookie" in response.headers)
-
-
-def _word() -> bytes:
-    return secrets.token_hex(8).encode()
+    personal = control.private or control.no_store or any(name in response.headers for name in PERSONAL_HEADERS)
+    return response.status_code == 200 and not personal

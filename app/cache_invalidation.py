@@ -22,7 +22,8 @@ def init_app(_app: Flask) -> None:
 
 def _note(session: Session, _context: object) -> None:
     touched = session.info.setdefault(TAGS, set())
-    for instance in (*session.new, *session.dirty, *session.deleted):
+    changed = [instance for instance in session.dirty if session.is_modified(instance)]
+    for instance in (*session.new, *changed, *session.deleted):
         touched.update(getattr(instance, TAGS, ()))
 
 

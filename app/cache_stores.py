@@ -75,9 +75,9 @@ class RedisStore:
         self.near = NearCache(self.client)
         self.breaker = Breaker(failures=3, pause=2.0)
 
-    def _call(self, operation: Callable[[], T]) -> T:
+    def _call(self, operation: Callable[[], T], *, proves: bool = True) -> T:
         try:
-            with self.breaker.guard(redis.RedisError):
+            with self.breaker.guard(redis.RedisError, proves=proves):
                 return operation()
         except (redis.RedisError, OpenError) as error:
             raise UnavailableError(type(error).__name__) from error
@@ -100,7 +100,9 @@ class RedisStore:
         self._send(fill)
 
     def recall(self, key: str, tags: Sequence[str]) -> tuple[Entry | None, int]:
-        return self._call(lambda: self.near.look(key, tags))
+        if self.breaker.state == "open":
+            return None, 0  # whether Redis is back, the read that follows finds out
+        return self._call(lambda: self.near.look(key, tags), proves=False)  # mostly asks nobody, so it shows nothing
 
     def remember(self, key: str, entry: Entry | None, tags: Sequence[str], words: Sequence[str], seen: int) -> None:
         self.near.keep(key, entry, tags, words, seen)
@@ -201,6 +203,8 @@ class MemoryStore:
 
     def _put(self, key: str, value: bytes, ttl: float) -> None:
         self._drop(key)
+        if len(value) > self.max_bytes:
+            return
         self.values[key] = (self.clock() + ttl, value)
         self.bytes += len(value)
         while self.bytes > self.max_bytes:

@@ -70,7 +70,7 @@ def _wait(connection: extensions.connection) -> None:
         watch = select.poll()
         watch.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
         if not watch.poll(deadline and max(0.0, deadline - time.monotonic()) * 1000):
-            connection.close()
+            # psycopg2 closes the connection itself. It holds the connection's lock here: close() would wait for ever.
             raise psycopg2.OperationalError(f"no answer from the server within {allowed} s")
 
 

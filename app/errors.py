@@ -15,6 +15,7 @@ from app.breaker import OpenError
 from app.database import DatabaseAwayError
 
 RETRY_AFTER = 2  # seconds; about what a restarted backend needs
+AWAY = (DatabaseAwayError, OpenError, PoolTimeoutError, OperationalError)  # not a fault of the request, nor of the code
 NOT_OURS = {"content-type", "content-length"}
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Problem(HTTPException):
 def init_app(app: Flask) -> None:
     """Answer every exception with a problem document; a backend that is away is a 503, never a 500."""
     app.register_error_handler(HTTPException, _from_http)
-    for away in (DatabaseAwayError, OpenError, PoolTimeoutError, OperationalError):
+    for away in AWAY:
         app.register_error_handler(away, _from_backend)
     app.after_request(_keep_from_caches)
 

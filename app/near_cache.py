@@ -52,6 +52,8 @@ class NearCache:
 
     def _put(self, key: str, entry: Entry) -> None:
         self._drop(key)
+        if len(entry.body) > self.max_bytes:
+            return
         self.entries[key] = entry
         self.bytes += len(entry.body)
         while self.bytes > self.max_bytes:
@@ -68,16 +70,16 @@ class NearCache:
                 self._subscribe()
             while self.subscription.connection.can_read(timeout=0):
                 self._take(self.subscription.get_message(timeout=0))
-        except (redis.RedisError, OSError):
+        except (redis.RedisError, OSError) as error:
             self._forget_all()
-            raise
+            raise redis.ConnectionError("the subscription is lost") from error
 
     def _subscribe(self) -> None:
         self._forget_all()
-        subscription = self.client.pubsub()
-        subscription.subscribe(CHANNEL)
-        subscription.get_message(timeout=self.client.connection_pool.connection_kwargs["socket_timeout"])
-        self.subscription = subscription
+        self.subscription = self.client.pubsub()
+        self.subscription.subscribe(CHANNEL)
+        if not self.subscription.get_message(timeout=self.client.connection_pool.connection_kwargs["socket_timeout"]):
+            raise redis.TimeoutError("the subscription was not confirmed")
 
     def _take(self, message: dict[str, Any] | None) -> None:
         if message and message["type"] == "message":

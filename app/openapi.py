@@ -51,7 +51,8 @@ class ProblemApi(Api):  # type: ignore[misc]
 
     def _register_responses(self) -> None:
         described: list[tuple[str, dict[str, Any]]] = [("DEFAULT_ERROR", {"description": "Any other error"})]
-        described += [(status.name, {"description": status.phrase}) for status in http.HTTPStatus]
+        # with the aliases: Python 3.13 renamed some
+        described += [(name, {"description": status.phrase}) for name, status in http.HTTPStatus.__members__.items()]
         for name, response in described:
             if not (name in http.HTTPStatus.__members__ and http.HTTPStatus[name] in NO_BODY):
                 response["schema"] = ProblemDocument

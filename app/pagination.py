@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 MAX_ID = 2**63 - 1
@@ -26,7 +26,7 @@ def decode(cursor: str, sort: str) -> tuple[Any, int]:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         made_for, plain, row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         value = READERS[sort.removeprefix("-")](plain)
-    except (ValueError, TypeError, RecursionError, binascii.Error) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise CursorError("Is not a cursor of this list.") from error
     if made_for != sort:
         raise CursorError(f"Was made for sort={made_for}, not sort={sort}.")
@@ -52,7 +52,7 @@ def _time(plain: Any) -> datetime:
     time = datetime.fromisoformat(plain)
     if time.tzinfo is None:
         raise ValueError(plain)
-    return time
+    return time.astimezone(UTC)  # the year 1 east of Greenwich is none in UTC: an OverflowError
 
 
 READERS: dict[str, Callable[[Any], Any]] = {"name": _name, "price": _price, "created_at": _time}

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Request
 from marshmallow import RAISE
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.errors import Problem
 
@@ -24,7 +25,10 @@ class StrictParser(FlaskParser):
         if req.mimetype not in accepted:
             headers = {"Accept-Patch" if req.method == "PATCH" else "Accept": ", ".join(accepted)}
             raise Problem(415, f"Send the body as {' or '.join(accepted)}.", headers=headers)
-        return parse(req.get_data())
+        body = req.get_data()
+        if req.content_length is None and len(body) == req.max_content_length:
+            raise RequestEntityTooLarge  # Werkzeug cuts a body in chunks off at the limit, and says nothing
+        return parse(body)
 
 
 def parse(body: bytes) -> Any:

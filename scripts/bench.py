@@ -1,20 +1,25 @@
-"""Measure the stack: requests/s and latency through nginx, each as a share of a plain WSGI function's.
+"""Measure the stack through nginx: requests/s and latency, and how the list's pages fare deep in a large table.
 
-Starts a stack of its own, measures in rounds, so that what else the machine does falls on all alike, and takes it
-down. Needs Docker; takes about two minutes. `--seconds` and `--rounds` say how long and how often to measure.
+Each rate is given as a share of what a plain WSGI function reaches with the same bytes, the same Gunicorn settings and
+the same nginx. Starts a stack of its own, measures in rounds, so that what else the machine does falls on all alike,
+and takes it down. Needs Docker; takes about five minutes. `--rounds`, `--seconds` and `--products` make it less.
 """
 
 import argparse
+import http.client
+import json
 import os
 import re
 import secrets
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
+PAGE = 20
 PROJECT = f"bench-{secrets.token_hex(3)}"
 COMPOSE = ["docker", "compose", "--project-name", PROJECT]
 COMPOSE += ["--file", "docker-compose.yml", "--file", "bench/docker-compose.yml"]
@@ -44,12 +49,15 @@ def main() -> int:
     try:
         compose("build", "--quiet", "web", "wrk")
         compose("up", "--detach", "--wait", "--wait-timeout", "180", "--quiet-pull", quiet=True)
-        compose("exec", "web", "flask", "seed", "--products", "10000", "--force", quiet=True)
-        token = compose("exec", "web", "flask", "token", "create", "bench", "--scope", "products").strip()
+        compose("exec", "web", "flask", "seed", "--products", str(arguments.products), "--force", quiet=True)
+        create = ["flask", "token", "create", "bench", "--scope", "products", "--scope", "cache"]
+        token = compose("exec", "web", *create).strip()
         figures = measure(arguments.rounds, arguments.seconds, arguments.connections, token)
+        pages = measure_pages(token, arguments.products)
     finally:
         compose("down", "--volumes", "--timeout", "3", quiet=True)
     show(figures)
+    show_pages(pages, arguments.products)
     return 1 if any(figure.errors for rows in figures.values() for figure in rows) else 0
 
 
@@ -59,6 +67,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="per figure and round")
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--products", type=int, default=1_000_000, help="rows in the table")
     return parser.parse_args()
 
 
@@ -119,6 +128,42 @@ def percentile(output: str, which: str) -> float:
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
+def measure_pages(token: str, products: int) -> dict[str, float]:
+    """Return the median milliseconds of the list's first page and of a deep one, neither of them in the cache."""
+    host, port = compose("port", "nginx", "8080").strip().rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    deep = min(10_000, products // PAGE)
+    places = {"page 1": "", f"page {deep:,}": f"&cursor={cursor_of(connection, deep)}"}
+    times: dict[str, list[float]] = {name: [] for name in places}
+    for _ in range(100):
+        for name, place in places.items():
+            ask(connection, "DELETE", "/cache/tags/products", {"Authorization": f"Bearer {token}"})
+            began = time.perf_counter()
+            ask(connection, "GET", f"/api/products?limit={PAGE}{place}")
+            times[name].append((time.perf_counter() - began) * 1000)
+    return {name: statistics.median(rows) for name, rows in times.items()}
+
+
+def cursor_of(connection: http.client.HTTPConnection, page: int) -> str:
+    """Walk to where PAGE begins, as a client does, but in larger steps."""
+    left, cursor = (page - 1) * PAGE, ""
+    while left:
+        step = min(left, 100)
+        cursor = json.loads(ask(connection, "GET", f"/api/products?limit={step}{cursor}"))["next_cursor"]
+        left, cursor = left - step, f"&cursor={cursor}"
+    return cursor.removeprefix("&cursor=")
+
+
+def ask(connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str] | None = None) -> bytes:
+    """Return the body of a successful answer; anything else ends the run."""
+    connection.request(method, path, headers=headers or {})
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status >= 300:
+        raise SystemExit(f"bench: {method} {path} answered {answer.status}: {body[:200]!r}")
+    return body
+
+
 def show(figures: dict[str, list[Figure]]) -> None:
     """Print the medians over the rounds as a Markdown table."""
     ceiling = statistics.median(figure.rate for figure in figures["plain WSGI"])
@@ -129,6 +174,12 @@ def show(figures: dict[str, list[Figure]]) -> None:
         middle, slow = statistics.median(row.p50 for row in rows), statistics.median(row.p99 for row in rows)
         failed = sum(row.errors for row in rows)
         print(f"| {name} | {rate:,.0f} | {rate / ceiling:.0%} | {middle:.1f} | {slow:.1f} | {failed} |")
+
+
+def show_pages(pages: dict[str, float], products: int) -> None:
+    """Print the pages' times."""
+    print(f"\nThe list of {products:,} products, {PAGE} a page, not cached:")
+    print("; ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in pages.items()))
 
 
 if __name__ == "__main__":

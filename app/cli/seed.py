@@ -5,6 +5,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from app import cache
+from app.cli.guard import needs_database
 from app.services import samples
 
 
@@ -19,6 +20,7 @@ from app.services import samples
 )
 @click.option("--force", is_flag=True, help="Do it in production too.")
 @with_appcontext
+@needs_database
 def seed(wanted: int, *, force: bool) -> None:
     """Fill the catalogue with sample products, up to the number asked for.
 
@@ -30,5 +32,7 @@ def seed(wanted: int, *, force: bool) -> None:
     with click.progressbar(length=len(missing), label="Seeding products") as bar:
         for added in samples.insert_all(missing):
             bar.update(added)
-    cache.current().forget(["products"])
+    if missing:
+        samples.analyze()
+        cache.current().forget(["products"])
     click.echo(f"{len(missing)} added, {wanted} wanted.")

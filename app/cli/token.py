@@ -7,6 +7,7 @@ import click
 from flask.cli import with_appcontext
 
 from app.auth import SCOPES
+from app.cli.guard import needs_database
 from app.services import tokens
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -41,6 +42,7 @@ def token() -> None:
 )
 @click.option("--expires-in", type=Lifetime(), default="90d", show_default=True, help="30m, 12h, 90d, 52w.")
 @with_appcontext
+@needs_database
 def create(name: str, scopes: tuple[str, ...], expires_in: timedelta) -> None:
     """Make a token called NAME and print it: the only time it can be seen."""
     if not re.fullmatch(r"[\w.@-]{1,100}", name):
@@ -53,6 +55,7 @@ def create(name: str, scopes: tuple[str, ...], expires_in: timedelta) -> None:
 
 @token.command("list")
 @with_appcontext
+@needs_database
 def list_() -> None:
     """List the tokens: name, scopes, when each expires and was last used. Never the tokens themselves."""
     rows = [("NAME", "SCOPES", "EXPIRES", "LAST USED")]
@@ -65,6 +68,7 @@ def list_() -> None:
 @token.command()
 @click.argument("name")
 @with_appcontext
+@needs_database
 def revoke(name: str) -> None:
     """Delete the token called NAME; it is refused from the next request on."""
     if not tokens.revoke(name):

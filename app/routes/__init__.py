@@ -7,6 +7,6 @@ from app.routes import cache, docs, health, products
 
 def init_app(app: Flask) -> None:
     """Register every blueprint, those of the API with the OpenAPI description too."""
-    for module in (health, products, cache):
+    for module in (products, cache, health):
         app.extensions["api"].register_blueprint(module.blp)
     app.register_blueprint(docs.blp)

@@ -6,18 +6,18 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from app import cache
+from app.api_description import takes
 from app.auth import requires
 from app.cache_stores import UnavailableError
-from app.errors import RETRY_AFTER, problem
+from app.cache_tags import EVERYTHING, known
+from app.errors import RETRY_AFTER, Problem, problem
 from app.openapi import ResourceBlueprint
 
 blp = ResourceBlueprint("cache", __name__, url_prefix="/cache", description="Watch and empty the cache.")
 
-TAG = r"[a-z][a-z0-9:_-]{0,63}"
-
 
 class Statistics(Schema):
-    """What all processes together counted since the store was last empty."""
+    """What all processes together counted since the store was last empty, to about a second ago."""
 
     backend = fields.String(required=True, metadata={"description": "redis, or process for the embedded one."})
     totals = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
@@ -37,16 +37,21 @@ def statistics() -> dict[str, Any]:
 @blp.route("", methods=["DELETE"])
 @requires("cache")
 @blp.response(204)
+@blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def purge() -> Response:
     """Make every cached answer invalid."""
-    return _purged(cache.EVERYTHING)
+    return _purged(EVERYTHING)
 
 
 @blp.route("/tags/<tag>", methods=["DELETE"])
 @requires("cache")
+@takes(answers={404: "NOT_FOUND"})
 @blp.response(204)
+@blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def purge_tag(tag: str) -> Response:
     """Make the cached answers with one tag invalid; the list of products has the tag `products`."""
+    if tag not in known:
+        raise Problem(404, f"No cached answer has this tag. There are: {', '.join(sorted(known))}.")
     return _purged(tag)
 
 

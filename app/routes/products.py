@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
+from app.api_description import takes
 from app.auth import requires
 from app.cache import cached
 from app.errors import Problem, problem
@@ -23,7 +24,16 @@ ONE = f"/<int(max={MAX_ID}):product_id>"
 SHARED = "public, max-age=0, s-maxage=1, stale-while-revalidate=5, stale-if-error=3600"
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Send it back in If-None-Match or If-Match."}}
 IF_NONE_MATCH = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}}
-IF_MATCH = {"in": "header", "name": "If-Match", "required": True, "schema": {"type": "string"}}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": True,
+    "schema": {"type": "string"},
+    "example": "*",
+    "description": "The ETag that you last read, so that nobody's change is lost; or * for whatever is there.",
+}
+BODY_FAULTS = {400: "BAD_REQUEST", 413: "REQUEST_ENTITY_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
+STALE = {404: "NOT_FOUND", 412: "PRECONDITION_FAILED", 428: "PRECONDITION_REQUIRED"}
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -33,7 +43,7 @@ IDEMPOTENCY_KEY = {
 
 
 @blp.route("")
-@blp.doc(parameters=[IF_NONE_MATCH])
+@takes(IF_NONE_MATCH)
 @cached(ttl=30, tags=("products",), query=ProductQuery, public=True)
 @blp.arguments(ProductQuery, location="query")
 @blp.response(200, ProductPage, headers=ETAG)
@@ -52,13 +62,9 @@ def index(query: dict[str, Any]) -> Response:
 
 @blp.route("", methods=["POST"])
 @requires("products")
-@blp.doc(parameters=[IDEMPOTENCY_KEY])
+@takes(IDEMPOTENCY_KEY, answers=BODY_FAULTS | {409: "CONFLICT"})
 @blp.arguments(ProductInput)
 @blp.response(201, Product, headers=ETAG | {"Location": {"schema": {"type": "string"}}})
-@blp.alt_response(400, "BAD_REQUEST")
-@blp.alt_response(409, "CONFLICT")
-@blp.alt_response(413, "CONTENT_TOO_LARGE")
-@blp.alt_response(415, "UNSUPPORTED_MEDIA_TYPE")
 @idempotent
 def create(data: dict[str, Any]) -> Response:
     """Add a product."""
@@ -67,10 +73,9 @@ def create(data: dict[str, Any]) -> Response:
 
 
 @blp.route(ONE)
-@blp.doc(parameters=[IF_NONE_MATCH])
+@takes(IF_NONE_MATCH, answers={404: "NOT_FOUND"})
 @blp.response(200, Product, headers=ETAG)
 @blp.alt_response(304, "NOT_MODIFIED", success=True)
-@blp.alt_response(404, "NOT_FOUND")
 def show(product_id: int) -> Response:
     """Read one product. Not cached: a row by its key costs what a look into the cache costs."""
     return not_modified(json_answer(render(products.get(product_id)), headers={"Cache-Control": "no-cache"}))
@@ -78,7 +83,7 @@ def show(product_id: int) -> Response:
 
 @blp.route(ONE, methods=["PUT"])
 @requires("products")
-@blp.doc(parameters=[IF_MATCH])
+@takes(IF_MATCH, answers=STALE | BODY_FAULTS | {409: "CONFLICT"})
 @blp.arguments(ProductInput)
 @blp.response(200, Product, headers=ETAG)
 def replace(data: dict[str, Any], product_id: int) -> Response:
@@ -88,7 +93,7 @@ def replace(data: dict[str, Any], product_id: int) -> Response:
 
 @blp.route(ONE, methods=["PATCH"])
 @requires("products")
-@blp.doc(parameters=[IF_MATCH])
+@takes(IF_MATCH, answers=STALE | BODY_FAULTS | {409: "CONFLICT"})
 @blp.arguments(ProductChange, content_type=MERGE_PATCH)
 @blp.response(200, Product, headers=ETAG)
 def change(data: dict[str, Any], product_id: int) -> Response:
@@ -98,7 +103,7 @@ def change(data: dict[str, Any], product_id: int) -> Response:
 
 @blp.route(ONE, methods=["DELETE"])
 @requires("products")
-@blp.doc(parameters=[IF_MATCH])
+@takes(IF_MATCH, answers=STALE)
 @blp.response(204)
 def delete(product_id: int) -> Response:
     """Delete a product that has not changed since it was read."""

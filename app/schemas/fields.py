@@ -12,7 +12,7 @@ class Whole(fields.Integer):
     """A JSON number without a fraction. A string or a boolean is not one, whatever Python thinks."""
 
     def _validated(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:  # NaN for infinity
             raise self.make_error("invalid", input=value)
         return int(value)
 

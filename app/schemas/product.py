@@ -39,10 +39,11 @@ class ProductInput(Schema):
 class ProductChange(ProductInput):
     """A JSON merge patch (RFC 7396): only what is there changes; null takes the description away."""
 
-    class Meta:
-        """Every field may be missing."""
+    description = text(5000, allow_none=True, metadata={"example": "Holds 30 cl."})
 
-        partial = True
+    def __init__(self, **options: Any) -> None:
+        """Let every field be missing."""
+        super().__init__(**{"partial": True, **options})
 
     @pre_load
     def null_means_default(self, data: Any, **_: Any) -> Any:

@@ -144,7 +144,7 @@ def _filtered(
 
 def _words(q: str) -> ColumnElement[bool]:
     """Return the condition that each word of Q begins a word in the name or the description, whatever its case."""
-    words = re.findall(r"\w+", q)
+    words = re.findall(r"[^\W_]+", q)
     if db.engine.dialect.name == "postgresql":
         query = " & ".join(f"'{word}':*" for word in words)
         return literal_column(SEARCH_VECTOR).bool_op("@@")(func.to_tsquery(literal_column("'simple'"), query))

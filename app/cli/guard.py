@@ -1,0 +1,27 @@
+"""What a person at a terminal is told when the database cannot be used."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from app.breaker import OpenError
+from app.database import DatabaseAwayError
+
+
+def needs_database(command: Callable[..., Any]) -> Callable[..., Any]:
+    """End the command with a sentence and its remedy instead of a traceback."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except (DatabaseAwayError, OpenError) as error:
+            raise click.ClickException(f"the database does not answer ({error}); is DATABASE_URL right?") from error
+        except DBAPIError as error:
+            reason = str(error.orig).partition("\n")[0]
+            raise click.ClickException(f"{reason}; if the schema is not there yet: flask db upgrade") from error
+
+    return run

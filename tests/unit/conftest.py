@@ -1,0 +1,93 @@
+"""Applications in memory, what they log, and a root logger that is as it was after each test."""
+
+import io
+import json
+import logging
+
+import pytest
+from hypothesis import settings
+
+from app import create_app
+from app.logging_config import JSONFormatter
+
+# No deadline: what is measured would be how busy the machine is.
+settings.register_profile("unit", max_examples=40, deadline=None)
+settings.load_profile("unit")
+
+
+class Log:
+    """What was logged, a line a record."""
+
+    def __init__(self, formatter):
+        self.stream = io.StringIO()
+        self.handler = logging.StreamHandler(self.stream)
+        self.handler.setFormatter(formatter)
+
+    @property
+    def lines(self):
+        """The lines as they were written."""
+        return self.stream.getvalue().splitlines()
+
+    @property
+    def records(self):
+        """The lines, read as JSON."""
+        return [json.loads(line) for line in self.lines]
+
+
+@pytest.fixture(autouse=True)
+def _same_logging():
+    """Take away what an application's logging configuration left: the next test's output is not this one's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def build(**environ):
+    """Build an application for testing from the given settings, which answers an exception as in production."""
+    app = create_app("testing", environ=environ)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    return app
+
+
+@pytest.fixture
+def make_app():
+    """Return the function that builds an application."""
+    return build
+
+
+@pytest.fixture(scope="session")
+def shared_app():
+    """An application behind a proxy, for tests that change nothing in it; /raise raises what its `raises` returns."""
+    app = build(TRUSTED_PROXIES="1")
+
+    @app.route("/raise")
+    def fail():
+        app.raises()
+
+    return app
+
+
+@pytest.fixture
+def app(make_app):
+    """An application with an SQLite database in memory and the cache in the process."""
+    return make_app()
+
+
+@pytest.fixture
+def client(app):
+    """Asks that application."""
+    return app.test_client()
+
+
+@pytest.fixture
+def logged():
+    """Return a function that begins to record what is logged, by default as JSON."""
+
+    def begin(formatter=None):
+        log = Log(formatter or JSONFormatter("r1"))
+        logging.getLogger().addHandler(log.handler)
+        return log
+
+    return begin
