@@ -1,0 +1,75 @@
+"""A small HTTP client: one request, one connection, everything that came back."""
+
+import http.client
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; `seconds` is how long it took."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        """Return the body, read as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def cache(self) -> str:
+        """Return what Cache-Status says of the application's cache."""
+        return self.headers["Cache-Status"].removeprefix("app; ")
+
+
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    *,
+    timeout: float = 20,
+) -> Answer:
+    """Send one request; a dict goes as JSON, an iterator of bytes goes in chunks."""
+    headers = dict(headers or {})
+    if isinstance(body, dict):
+        body = json.dumps(body).encode()
+        headers.setdefault("Content-Type", "application/json")
+    chunked = isinstance(body, Iterable) and not isinstance(body, bytes)
+    began = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path, body, headers, encode_chunked=chunked)
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.headers, answer.read(), time.monotonic() - began)
+    finally:
+        connection.close()
+
+
+def product(**changes: Any) -> dict[str, Any]:
+    """Return a good product to send, with an SKU of its own."""
+    number = next(numbers)
+    good = {"sku": f"SKU-{number}", "name": f"Product {number}", "description": "", "price": 1000, "currency": "EUR"}
+    return good | changes
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """Return the header that carries a token."""
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def together(count: int, act: Callable[[int], Any]) -> list[Any]:
+    """Call ACT with 0 to COUNT - 1, each in a thread of its own, and return the results in that order."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(act, range(count)))
