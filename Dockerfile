@@ -10,14 +10,17 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 # Runtime stage: that environment and the code, in the order in which they change.
 FROM python:3.14-slim
-RUN groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --no-create-home --home-dir /srv app
+RUN pip uninstall --yes --root-user-action=ignore pip \
+    && groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --no-create-home --home-dir /srv app
 WORKDIR /srv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /opt/venv /opt/venv
 COPY scripts/healthcheck.sh config.py wsgi.py gunicorn.conf.py ./
 COPY migrations migrations
 COPY app app
-RUN python -m compileall -q .
+# Whose the code is: nobody's who runs it; in development the user's, or `docker compose watch` could delete no file.
+ARG CODE_OWNER=root
+RUN python -m compileall -q . && chown -R "$CODE_OWNER" app migrations
 
 ARG RELEASE=unknown
 ENV RELEASE=$RELEASE

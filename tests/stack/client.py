@@ -1,0 +1,71 @@
+"""Requests over plain sockets, with answers that are read whole."""
+
+import http.client
+import json as json_module
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, and after how many seconds."""
+
+    status: int
+    headers: Any
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self):
+        """Return the body's value."""
+        return json_module.loads(self.body)
+
+    @property
+    def request_id(self):
+        """Return the id by which the logs know the request."""
+        return self.headers["X-Request-ID"]
+
+
+def ask(port, path, method="GET", *, json=None, headers=(), token=None, timeout=30):
+    """Send a request on a connection of its own."""
+    began = time.monotonic()
+    sent = dict(headers)
+    if token:
+        sent["Authorization"] = f"Bearer {token}"
+    if json is not None:
+        sent.setdefault("Content-Type", "application/json")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path, None if json is None else json_module.dumps(json), sent)
+        return _read(connection.getresponse(), began)
+    finally:
+        connection.close()
+
+
+def raw(port, data):
+    """Send these bytes and read one answer."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(data)
+        response = http.client.HTTPResponse(connection)
+        try:
+            response.begin()
+            return _read(response, began)
+        finally:
+            response.close()
+
+
+def _read(response, began):
+    body = response.read()
+    return Answer(response.status, response.headers, body, time.monotonic() - began)
+
+
+def is_problem(answer, status):
+    """Whether the answer is a problem document (RFC 9457) with this status, inside and out, and the request's id."""
+    return (
+        answer.status == answer.json["status"] == status
+        and answer.headers["Content-Type"] == "application/problem+json"
+        and answer.json["request_id"] == answer.request_id
+    )

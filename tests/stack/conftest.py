@@ -1,0 +1,109 @@
+"""The stack level: the bundle as a user runs it, from a copy of the project. Docker Compose commands and HTTP only."""
+
+import itertools
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from tests.helpers import ROOT
+from tests.stack.compose import Stack, has_engine
+from tests.stack.project import copy
+
+HERE = ROOT / "tests" / "stack"
+
+if not has_engine():  # test_engine.py alone is collected, and says so in one line
+    collect_ignore = [path.name for path in HERE.glob("test_*.py") if path.name != "test_engine.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """Give the first test the time that a build without a cache takes."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """Return a copy of the project, with files in it that must stay out of the image."""
+    folder = tmp_path_factory.mktemp("stack") / "project"
+    copy(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def first_start(project):
+    """Bring the stack up with no setting at all, note what is seen in that moment, and take it down at the end."""
+    stack = Stack(project)
+    try:
+        stack.compose("build", "--quiet")
+        done = stack.compose("up", "--detach", "--wait", check=False)
+        paths = ("/health", "/health/ready", "/api/products")
+        answers = {path: stack.ask(path) for path in paths} if done.returncode == 0 else {}
+        yield SimpleNamespace(stack=stack, done=done, answers=answers, ps=stack.ps(), states=stack.states())
+    finally:
+        stack.destroy()
+
+
+@pytest.fixture(scope="session")
+def running(first_start):
+    """Return the stack, whose application now logs JSON, for tests to read."""
+    stack = first_start.stack
+    stack.settings["LOG_FORMAT"] = "json"
+    stack.up()
+    return stack
+
+
+@pytest.fixture
+def stack(running):
+    """Return the stack; what a test changed or broke in it is mended at the end."""
+    yield running
+    running.mend()
+
+
+@pytest.fixture(scope="session")
+def image(first_start):
+    """Return the name of the image that was built."""
+    return f"{first_start.stack.name}:development"
+
+
+@pytest.fixture(scope="session")
+def token(running):
+    """Return a token that may change products, made as an operator makes it."""
+    return running.compose(
+        "exec", "-T", "web", "flask", "token", "create", "stack", "--scope", "products"
+    ).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def new_product(running, token):
+    """Return a function that creates a product and returns the answer."""
+    numbers = itertools.count(1)
+
+    def create():
+        product = {"sku": f"STACK-{next(numbers)}", "name": "Mug", "price": 100, "currency": "EUR"}
+        return running.ask("/api/products", "POST", json=product, token=token)
+
+    return create
+
+
+@pytest.fixture
+def product(new_product):
+    """Return the path of a new product."""
+    return new_product().headers["Location"]
+
+
+@pytest.fixture
+def container(first_start):
+    """Return a function that starts a container, `docker run --detach` with these words, and returns its id."""
+    started = []
+
+    def run(*words):
+        label = f"--label=stack={first_start.stack.name}"
+        done = subprocess.run(["docker", "run", "--detach", label, *words], capture_output=True, text=True, check=True)
+        started.append(done.stdout.strip())
+        return started[-1]
+
+    yield run
+    if started:
+        subprocess.run(["docker", "rm", "--force", "--volumes", *started], capture_output=True, check=False)

@@ -1,0 +1,51 @@
+"""Who can reach what: nginx alone is open, and what stands behind it has no way out and no privileges."""
+
+import pytest
+
+NO_CAPABILITIES = "0000000000000000"
+
+
+def test_only_nginx_publishes_a_port_and_only_on_this_machine(running):
+    """One port is published, by nginx, on 127.0.0.1; no other service publishes any."""
+    published = {
+        (service, binding["HostIp"], binding["HostPort"])
+        for service in ("nginx", "web", "db", "redis")
+        for bindings in running.inspect(service)["NetworkSettings"]["Ports"].values()
+        for binding in bindings or []
+    }
+    assert published == {("nginx", "127.0.0.1", str(running.port))}
+
+
+@pytest.mark.parametrize("service", ["web", "db", "redis"])
+def test_there_is_no_way_out(running, service):
+    """A service behind nginx has no route to anywhere but its own network."""
+    assert not has_default_route(running, service)
+
+
+def test_nginx_has_a_way_out(running):
+    """There is such a route in nginx, so the test above would see one."""
+    assert has_default_route(running, "nginx")
+
+
+def test_every_process_of_web_is_without_privileges(running):
+    """No process in web is root, has a capability, or can gain any."""
+    output = running.compose("exec", "-T", "web", "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null").stdout
+    rows = [line.split() for line in output.splitlines()]
+    seen = {name: {tuple(words[1:]) for words in rows if words[0] == name} for name in FIELDS}
+    assert seen == FIELDS
+
+
+FIELDS = {
+    "Uid:": {("10001",) * 4},
+    "Gid:": {("10001",) * 4},
+    "CapEff:": {(NO_CAPABILITIES,)},
+    "CapPrm:": {(NO_CAPABILITIES,)},
+    "CapBnd:": {(NO_CAPABILITIES,)},
+    "NoNewPrivs:": {("1",)},
+}
+
+
+def has_default_route(stack, service):
+    """Whether the container knows a way to any address."""
+    table = stack.compose("exec", "-T", service, "cat", "/proc/net/route").stdout
+    return any(row.split()[1] == "00000000" for row in table.splitlines()[1:])
