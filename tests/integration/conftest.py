@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import shutil
 from datetime import timedelta
 
@@ -196,11 +195,3 @@ def auth_for():
             dispose(app)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def no_surroundings(monkeypatch):
-    """Keep the settings of whoever runs the tests out of them."""
-    for name in ("DATABASE_URL", "TEST_DATABASE_URL", "REDIS_URL", "FLASK_DEBUG"):
-        if name in os.environ:
-            monkeypatch.delenv(name)

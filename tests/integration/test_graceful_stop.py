@@ -96,12 +96,3 @@ def test_a_second_signal_ends_the_wait(serve, postgres_url):
     wait_for(lambda: readiness(server) == (503, "draining"), pause=0.01)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(10) == 0
-
-
-def test_the_alarm_of_the_drain_kills_nobody(serve, postgres_url):
-    """When the second signal comes just before the drain is over, the process still ends by itself, with 0."""
-    server = serve(postgres_url, "redis://127.0.0.1:1", DRAIN_SECONDS="1")
-    server.process.send_signal(signal.SIGTERM)
-    wait_for(lambda: readiness(server) == (503, "draining"), pause=0.01)
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(10) == 0

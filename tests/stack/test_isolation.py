@@ -27,17 +27,23 @@ def test_nginx_has_a_way_out(running):
     assert has_default_route(running, "nginx")
 
 
-def test_every_process_of_web_is_without_privileges(running):
-    """No process in web is root, has a capability, or can gain any."""
-    output = running.compose("exec", "-T", "web", "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null").stdout
+@pytest.mark.parametrize(("service", "user"), [("nginx", "101"), ("web", "10001"), ("db", "999"), ("redis", "999")])
+def test_every_process_is_without_privileges(running, service, user):
+    """No process is root, has a capability, or can gain any."""
+    output = running.compose("exec", "-T", service, "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null").stdout
     rows = [line.split() for line in output.splitlines()]
-    seen = {name: {tuple(words[1:]) for words in rows if words[0] == name} for name in FIELDS}
-    assert seen == FIELDS
+    wanted = {"Uid:": {(user,) * 4}, "Gid:": {(user,) * 4}} | UNPRIVILEGED
+    assert {name: {tuple(words[1:]) for words in rows if words[0] == name} for name in wanted} == wanted
 
 
-FIELDS = {
-    "Uid:": {("10001",) * 4},
-    "Gid:": {("10001",) * 4},
+@pytest.mark.parametrize("service", ["nginx", "db", "redis"])
+def test_nothing_can_be_written_to_its_own_disk(running, service):
+    """Who gets in can leave nothing behind: the root file system is read-only."""
+    done = running.compose("exec", "-T", service, "touch", "/planted", check=False)
+    assert "Read-only file system" in done.stderr
+
+
+UNPRIVILEGED = {
     "CapEff:": {(NO_CAPABILITIES,)},
     "CapPrm:": {(NO_CAPABILITIES,)},
     "CapBnd:": {(NO_CAPABILITIES,)},
