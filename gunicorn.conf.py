@@ -122,7 +122,7 @@ worker_tmp_dir = str(memory) if memory.is_dir() else None
 # A worker whose main loop says nothing for so long is killed. Under gthread that does not bound a request: the
 # timeouts of Postgres, of Redis and of the proxy do (DB_TIMEOUT < proxy_read_timeout).
 timeout = 30
-# What a request in flight may take when the server stops; below the container\'s stop_grace_period.
+# What a request in flight may take when the server stops; below the container's stop_grace_period.
 graceful_timeout = 30
 
 # How long a stopping server still takes requests while it says that it is not ready; nobody balances load on a laptop.
