@@ -6,9 +6,11 @@ that holds the value (the way Docker and Kubernetes hand over secrets). `.env.ex
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
+from urllib.parse import SplitResult, urlsplit
 
 from environs import Env, EnvValidationError, validate
 from marshmallow import ValidationError
@@ -74,7 +76,7 @@ class Config:
 
     def _read_secrets(self, env: Source) -> None:
         self.SECRET_KEY = env.str("SECRET_KEY", self._default("SECRET_KEY"), validate=self.secret_key_rules)
-        self.SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [], subcast=str)
+        self.SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [], subcast=str.strip)
 
     def _read_database(self, env: Source) -> None:
         self.SQLALCHEMY_DATABASE_URI = self._database_url(env, "DATABASE_URL", self._default("DATABASE_URL"))
@@ -82,7 +84,7 @@ class Config:
             self._database_url(env, "MIGRATION_DATABASE_URL", "") or self.SQLALCHEMY_DATABASE_URI
         )
         self.DB_POOL_SIZE = env.int("DB_POOL_SIZE", env.int("GUNICORN_THREADS", 4), validate=validate.Range(1, 100))
-        self.DB_TIMEOUT = env.float("DB_TIMEOUT", 2.0, validate=validate.Range(0.1, 60))
+        self.DB_TIMEOUT = env.float("DB_TIMEOUT", 2.0, validate=validate.Range(0.1, 10))
 
     def _database_url(self, env: Source, name: str, default: Any) -> Any:
         text = env.str(name, default)
@@ -93,8 +95,7 @@ class Config:
             return None
 
     def _read_redis(self, env: Source) -> None:
-        known = validate.Regexp(r"(redis|rediss|unix)://", error="Must begin with redis://, rediss:// or unix://.")
-        self.REDIS_URL = env.str("REDIS_URL", self._default("REDIS_URL"), validate=lambda url: url and known(url))
+        self.REDIS_URL = env.str("REDIS_URL", self._default("REDIS_URL"), validate=_redis_url)
         self.REDIS_TIMEOUT = env.float("REDIS_TIMEOUT", 0.25, validate=validate.Range(0.01, 5))
         self.CACHE_MAX_BYTES = env.int("CACHE_MAX_BYTES", 64 * 2**20, validate=validate.Range(2**20))
 
@@ -107,10 +108,10 @@ class Config:
         levels = validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
         self.LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=levels)
         self.LOG_FORMAT = env.str("LOG_FORMAT", self._default("LOG_FORMAT"), validate=validate.OneOf(["json", "text"]))
-        self.LOG_TO_FILE = env.str("LOG_TO_FILE", "")
+        self.LOG_TO_FILE = env.str("LOG_TO_FILE", "", validate=_log_file)
 
     def _read_sentry(self, env: Source) -> None:
-        self.SENTRY_DSN = env.str("SENTRY_DSN", "")
+        self.SENTRY_DSN = env.str("SENTRY_DSN", "", validate=_sentry_dsn)
         self.SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", 0.0, validate=validate.Range(0, 1))
 
 
@@ -203,6 +204,38 @@ def _checked_database_url(text: str, rules: list[Any]) -> URL:
     for rule in rules:
         rule(url)
     return url.set(drivername="postgresql+psycopg2") if url.get_backend_name() == "postgresql" else url
+
+
+def _redis_url(text: str) -> None:
+    """Refuse what redis-py could not connect to, before it tries."""
+    url = _split(text)
+    database = url.scheme == "unix" or re.fullmatch(r"/?[0-9]{0,3}", url.path)
+    if text and not (url.scheme in {"redis", "rediss", "unix"} and database):
+        example = "redis://host:6379/0"
+        raise ValidationError(f"Not a Redis URL. Must begin with redis://, rediss:// or unix://; example: {example}")
+
+
+def _sentry_dsn(text: str) -> None:
+    """Refuse what Sentry's client would stop at."""
+    url = _split(text)
+    if text and not (url.scheme in {"http", "https"} and url.username and url.hostname and url.path.strip("/")):
+        raise ValidationError("Not a Sentry DSN. Example: https://key@o1.ingest.sentry.io/2")
+
+
+def _split(text: str) -> SplitResult:
+    """Return the parts of a URL, empty ones for a text with a port or a bracket that cannot be."""
+    try:
+        url = urlsplit(text)
+        url.port  # noqa: B018 - raises ValueError unless it is a number
+    except ValueError:
+        return urlsplit("")
+    return url
+
+
+def _log_file(text: str) -> None:
+    """Refuse a file in a folder that is not there."""
+    if text and not Path(text).absolute().parent.is_dir():
+        raise ValidationError("Its folder does not exist. Make it first.")
 
 
 def _report(environment: str, problems: Mapping[str, list[str]]) -> str:

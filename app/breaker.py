@@ -27,8 +27,12 @@ class Breaker:
         return "open" if self.failed >= self.limit else "closed"
 
     @contextmanager
-    def guard(self, failure: type[Exception], *, proves: bool = True) -> Iterator[None]:
+    def guard(
+        self, failure: type[Exception], *, neutral: tuple[type[Exception], ...] = (), proves: bool = True
+    ) -> Iterator[None]:
         """Run the block unless the breaker is open (then raise OpenError); count FAILURE against the backend.
+
+        NEUTRAL errors show nothing: the backend was not asked.
 
         PROVES: that the block ends without FAILURE shows that the backend is well.
         """
@@ -40,10 +44,17 @@ class Breaker:
                 self.failed += 1
                 self.retry_at = self.clock() + self.pause
             raise
-        except Exception:
-            self.failed = 0 if proves else self.failed  # it answered; what went wrong is not that it is away
+        except neutral:
             raise
-        self.failed = 0 if proves else self.failed
+        except Exception:
+            self._answered(proves=proves)  # what went wrong is not that it is away
+            raise
+        self._answered(proves=proves)
+
+    def _answered(self, *, proves: bool) -> None:
+        if proves and self.failed:
+            with self.lock:
+                self.failed = 0
 
     def _admit(self) -> None:
         if self.failed < self.limit:

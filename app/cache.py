@@ -116,7 +116,7 @@ class Cache:
             log.warning("a stale answer instead of none: %s", type(error).__name__)
             return self._said(old.response(), "stale", f"hit; ttl={old.fresh_until - time.time():.0f}")
         finally:
-            if not stored:
+            if not stored and time.monotonic() - began < LOCK_TTL:  # later it is another's lock
                 self._unlock(key)
         outcome, reason = ("refresh", "stale") if old else ("miss", "miss")
         return self._said(response, outcome, f"fwd={reason}; stored" if stored else f"fwd={reason}")

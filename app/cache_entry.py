@@ -18,6 +18,11 @@ class Entry:
     fresh_until: float
     cost: float
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory: of a small answer, most are Python's own."""
+        return len(self.body) + sum(len(name) + len(value) + 100 for name, value in self.headers) + 1000
+
     def pack(self) -> bytes:
         """Return the entry as bytes: a line of JSON, then the body untouched."""
         head = [self.headers, self.words, self.fresh_until, self.cost]

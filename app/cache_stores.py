@@ -1,5 +1,6 @@
 """Where the cache keeps its bytes: a Redis that all processes share, or this process's own memory."""
 
+import logging
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -12,9 +13,10 @@ from redis.retry import Retry
 
 from app.breaker import Breaker, OpenError
 from app.cache_entry import Entry
-from app.near_cache import CHANNEL, NearCache
+from app.near_cache import CHANNEL, NEVER, NearCache
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 STATISTICS = "cache:statistics"
 
@@ -73,6 +75,7 @@ class RedisStore:
             health_check_interval=0,
         )
         self.near = NearCache(self.client)
+        self.near_again = 0.0
         self.breaker = Breaker(failures=3, pause=2.0)
 
     def _call(self, operation: Callable[[], T], *, proves: bool = True) -> T:
@@ -102,7 +105,16 @@ class RedisStore:
     def recall(self, key: str, tags: Sequence[str]) -> tuple[Entry | None, int]:
         if self.breaker.state == "open":
             return None, 0  # whether Redis is back, the read that follows finds out
-        return self._call(lambda: self.near.look(key, tags), proves=False)  # mostly asks nobody, so it shows nothing
+        if time.monotonic() < self.near_again:
+            return None, NEVER
+        try:
+            return self._call(lambda: self.near.look(key, tags), proves=False)  # mostly asks nobody: it shows nothing
+        except UnavailableError as error:
+            if not isinstance(error.__cause__, redis.ResponseError):
+                raise
+            log.warning("Redis allows no subscription (%s): its answers are not kept near", error.__cause__)
+            self.near_again = time.monotonic() + 60
+            return None, NEVER
 
     def remember(self, key: str, entry: Entry | None, tags: Sequence[str], words: Sequence[str], seen: int) -> None:
         self.near.keep(key, entry, tags, words, seen)

@@ -9,6 +9,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, Executable, MetaData, Row, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
 
@@ -66,16 +67,25 @@ def init_app(app: Flask) -> None:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """One transaction around the block, committed at its end; inside another one, a part of that.
+    """One transaction around the block, committed at its end; inside another `transaction`, a part of that.
 
-    Raises DatabaseAwayError, at once when it was found away a moment ago.
+    What the session did before the block is committed with it. Raises DatabaseAwayError, at once when it was found
+    away a moment ago.
     """
     session = db.session()
-    if session.in_transaction():
+    if session.info.get("in_block"):
         yield session
-    else:
-        with _guarded(), session.begin():
+        return
+    session.info["in_block"] = True
+    try:
+        with _guarded():
             yield session
+            session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        del session.info["in_block"]
 
 
 def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row[Any]]:
@@ -99,7 +109,7 @@ def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> 
 def _guarded() -> Iterator[None]:
     """Count a database that is away, and after three times say so at once instead of making all threads wait for it."""
     breaker: Breaker = current_app.extensions["database_breaker"]
-    with breaker.guard(DatabaseAwayError):
+    with breaker.guard(DatabaseAwayError, neutral=(PoolTimeoutError,)):
         try:
             yield
         except DBAPIError as error:

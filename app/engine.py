@@ -1,6 +1,7 @@
 """The engine: how connections are made and kept, with a limit on every wait."""
 
 import select
+import string
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 READS = {"reads": True}  # the execution option of an engine whose statements stand alone, each committed by itself
 CLIENT_GRACE = 0.5  # seconds a client waits beyond the server's own limit, for the server's better message
+BLANKS = str.maketrans(dict.fromkeys(string.punctuation, " "))
 IDLE = 1.0  # seconds; a connection unused for so long is asked whether it lives before it is used
 PING_DEADLINE = 0.5
 
@@ -103,6 +105,12 @@ def _configure_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     """Let readers go on beside a writer, and keep foreign keys, as Postgres does without being asked."""
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("plain", 1, _plain, deterministic=True)
+
+
+def _plain(text: str) -> str:
+    """Return the text as the filter for words reads it: punctuation as blanks, no difference of case."""
+    return text.translate(BLANKS).casefold()
 
 
 def _begin_immediate(connection: Connection) -> None:

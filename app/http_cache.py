@@ -20,6 +20,13 @@ def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None 
     return response
 
 
+def no_content() -> Response:
+    """Return a 204, which has no body and so no type."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
 def etag_of(body: bytes) -> str:
     """Return a strong entity tag: the same bytes, the same tag, in every process and release."""
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -14,6 +14,7 @@ from typing import Any
 from flask import Response, current_app, g, request
 from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.database import transaction
@@ -76,7 +77,10 @@ def _claim(session: Session, key: str, fingerprint: str) -> bool:
         .on_conflict_do_update(index_elements=["token_id", "key"], set_=fresh, where=IdempotencyKey.expires_at < now)
         .returning(IdempotencyKey.key)
     )
-    return session.execute(statement).first() is not None
+    try:
+        return session.execute(statement).first() is not None
+    except IntegrityError as error:  # the foreign key: the token was revoked since it was looked up
+        raise Problem(401, "The token was revoked.", headers={"WWW-Authenticate": 'Bearer realm="api"'}) from error
 
 
 def _sweep(session: Session, now: Any) -> None:

@@ -6,7 +6,7 @@ import logging.config
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, g, has_request_context
+from flask import Flask, g, has_app_context
 
 # What a record has before anybody adds to it; all else came in `extra` and belongs into the line.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -53,7 +53,7 @@ CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def _request_id() -> str | None:
-    return g.get("request_id") if has_request_context() else None
+    return g.get("request_id") if has_app_context() else None
 
 
 def init_app(app: Flask) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from flask import Flask
+from flask import Flask, g, has_app_context
 
 DEADLINE = 1.0  # seconds for all probes together, as they run side by side
 
@@ -33,13 +33,28 @@ class Probe:
         with self._lock:
             if self._running is None or self._running.done():
                 self._running = Future()
-                threading.Thread(target=self._run, args=(app, self._running), daemon=True).start()
+                begun = threading.Thread(
+                    target=self._run,
+                    args=(app, self._running, g.get("request_id") if has_app_context() else None),
+                    daemon=True,
+                )
+                try:
+                    begun.start()
+                except RuntimeError as error:  # no thread to be had: not an answer, and no reason to hang for ever
+                    self._running.set_exception(error)
             return self._running
 
-    def _run(self, app: Flask, future: Future[str]) -> None:
+    def _run(self, app: Flask, future: Future[str], request_id: str | None) -> None:
         try:
             with app.app_context():
-                future.set_result(self.check())
+                g.request_id = request_id
+                self._answer(future)
+        except BaseException as error:  # noqa: BLE001 - a future without an end would hang every probe to come
+            future.set_exception(error)
+
+    def _answer(self, future: Future[str]) -> None:
+        try:
+            future.set_result(self.check())
         except Exception as error:  # noqa: BLE001 - whatever a backend does, the answer is a word
             log.warning("probe %s failed: %s: %s", self.name, type(error).__name__, str(error).partition("\n")[0])
             future.set_exception(error)

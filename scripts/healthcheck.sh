@@ -7,6 +7,7 @@ set -euo pipefail
 # The name to ask for: the first trusted one, for the application refuses any other.
 host() {
   local first=${TRUSTED_HOSTS:-localhost}
+  [[ -z ${TRUSTED_HOSTS_FILE:-} ]] || first=$(<"$TRUSTED_HOSTS_FILE")
   first=${first%%,*}
   echo "${first#.}"
 }

@@ -3,11 +3,11 @@
 # The embedded run: an SQLite file, migrated and filled with samples once, served by Gunicorn.
 set -euo pipefail
 
-# Says whether the database was made with the migrations and by the Python that are here now.
-stamp() { cat migrations/versions/*.py | cksum; }
+# What the database was prepared with: the migrations, and where it is.
+stamp() { cat migrations/versions/*.py .env <(echo "${DATABASE_URL:-}") 2>/dev/null | cksum; }
 
 prepare() {
-  [[ -s instance/.prepared && $(<instance/.prepared) == "$(stamp)" ]] && return
+  [[ -s instance/.prepared && $(<instance/.prepared) == "$(stamp)" && (-n ${DATABASE_URL:-} || -s instance/app.db) ]] && return
   mkdir -p instance
   .venv/bin/flask --app wsgi db upgrade
   .venv/bin/flask --app wsgi seed --products 100

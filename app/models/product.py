@@ -11,9 +11,14 @@ from app.models.types import Id, UtcDateTime, sorted_text, utc_now
 
 MAX_PRICE = 10**12
 
-# The words of a product, for the text filter; written as Postgres prints it, so that `flask db check` can compare.
-# SQLite has no such index, and reads the table.
-SEARCH_VECTOR = "to_tsvector('simple'::regconfig, (name::text || ' '::text) || description)"
+# The words of a product, for the text filter. What joins words for Postgres' parser becomes a blank first, or it would
+# make one word of `iPhone-15` and of `foo.txt`, a number of `3.5`, and nothing of `<b>`. Written as Postgres prints it,
+# so that `flask db check` can compare. SQLite has no such index, and reads the table.
+JOINS = "-./@_+~#&=?<>"
+SEARCH_VECTOR = (
+    "to_tsvector('simple'::regconfig, translate((name::text || ' '::text) || description, "
+    f"'{JOINS}'::text, '{' ' * len(JOINS)}'::text))"
+)
 
 
 class Product(Model):

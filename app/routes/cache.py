@@ -11,6 +11,7 @@ from app.auth import requires
 from app.cache_stores import UnavailableError
 from app.cache_tags import EVERYTHING, known
 from app.errors import RETRY_AFTER, Problem, problem
+from app.http_cache import no_content
 from app.openapi import ResourceBlueprint
 
 blp = ResourceBlueprint("cache", __name__, url_prefix="/cache", description="Watch and empty the cache.")
@@ -58,7 +59,7 @@ def purge_tag(tag: str) -> Response:
 def _purged(tag: str) -> Response:
     if not cache.current().forget([tag]):
         raise UnavailableError
-    return Response(status=204)
+    return no_content()
 
 
 @blp.errorhandler(UnavailableError)

@@ -9,7 +9,7 @@ from app.api_description import takes
 from app.auth import requires
 from app.cache import cached
 from app.errors import Problem, problem
-from app.http_cache import json_answer, not_modified, require_match
+from app.http_cache import json_answer, no_content, not_modified, require_match
 from app.idempotency import idempotent
 from app.openapi import ResourceBlueprint
 from app.pagination import MAX_ID, CursorError
@@ -110,7 +110,7 @@ def delete(product_id: int) -> Response:
     with products.changing(product_id) as product:
         require_match(render(product))
         products.delete(product)
-    return Response(status=204)
+    return no_content()
 
 
 def _changed(data: dict[str, Any], product_id: int) -> Response:

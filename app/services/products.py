@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, bindparam, func, literal_column, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from app import pagination
@@ -148,8 +148,8 @@ def _words(q: str) -> ColumnElement[bool]:
     if db.engine.dialect.name == "postgresql":
         query = " & ".join(f"'{word}':*" for word in words)
         return literal_column(SEARCH_VECTOR).bool_op("@@")(func.to_tsquery(literal_column("'simple'"), query))
-    text: ColumnElement[str] = literal_column("' '") + Product.name + literal_column("' '") + Product.description
-    return and_(*(text.icontains(f" {word}", autoescape=True) for word in words))
+    text = func.plain(literal_column("' '") + Product.name + literal_column("' '") + Product.description, type_=Text)
+    return and_(*(text.contains(f" {word.casefold()}", autoescape=True) for word in words))
 
 
 def _are_common(words: ColumnElement[bool]) -> bool:

@@ -11,6 +11,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# What joins words for Postgres' parser becomes a blank first.
+JOINS = "-./@_+~#&=?<>"
+WORDS = f"to_tsvector('simple', translate(name || ' ' || description, '{JOINS}', '{' ' * len(JOINS)}'))"
+
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -47,8 +51,7 @@ def upgrade():
     op.create_index("ix_products_created_at_id", "products", ["created_at", "id"])
     op.create_index("ix_products_currency_price_id", "products", ["currency", "price", "id"])
     if op.get_context().dialect.name == "postgresql":
-        vector = sa.text("to_tsvector('simple', name || ' ' || description)")
-        op.create_index("ix_products_search", "products", [vector], postgresql_using="gin")
+        op.create_index("ix_products_search", "products", [sa.text(WORDS)], postgresql_using="gin")
 
 
 def downgrade():

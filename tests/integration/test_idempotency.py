@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 from app.database import db
 from app.models import ApiToken, IdempotencyKey, Product
 from app.models.types import utc_now
+from app.services import tokens
 from tests.integration.client import product
 from tests.integration.conftest import new_token
 
@@ -110,3 +111,17 @@ def test_a_revoked_tokens_keys_go_with_it(app, send, count):
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(ApiToken.__table__.delete())
     assert count(IdempotencyKey) == 0
+
+
+def test_a_token_revoked_meanwhile(send, count, monkeypatch):
+    """A token that is revoked between the check and the write answers 401, and nothing is made."""
+
+    def find_and_revoke(secret):
+        token = tokens_found(secret)
+        tokens.revoke(token.name)
+        return token
+
+    tokens_found = tokens.find
+    monkeypatch.setattr(tokens, "find", find_and_revoke)
+    answer = send(product())
+    assert (answer.status_code, "WWW-Authenticate" in answer.headers, count(Product)) == (401, True, 0)

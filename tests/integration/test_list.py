@@ -1,6 +1,7 @@
 """The list of products, on both databases: filters, orders, pages."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -49,6 +50,25 @@ def test_signs_in_the_text_filter_mean_nothing(add, names):
     assert names("q=b_") == ["Blue mug"]
     assert names("q=blue+%26+!+mug") == ["Blue mug"]
     assert names("q='%3A*+blue") == ["Blue mug"]
+
+
+FOUND = [
+    ("Cable 3.5 mm", "3.5"),
+    ("iPhone-15 case", "iphone 15"),
+    ("Model MUG-5", "mug 5"),
+    ("foo.txt", "txt"),
+    ("A (portable) fan", "portable"),
+    ("Tea & coffee", "tea & coffee"),
+    ("<b>Bold</b>", "bold"),
+    ("Émile's cup", "émile"),
+]
+
+
+@pytest.mark.parametrize(("name", "asked"), FOUND)
+def test_words_between_signs(add, names, name, asked):
+    """Whatever signs stand around a word, it is found, on both databases."""
+    add({"name": name}, {"name": "Another"})
+    assert names(f"q={quote(asked)}") == [name]
 
 
 def test_price_range(add, names):

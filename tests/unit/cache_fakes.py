@@ -41,6 +41,7 @@ class FakeRedis:
         self.connection_pool = SimpleNamespace(connection_kwargs={"socket_timeout": 0.25})
         self.subscribers = []
         self.reachable = True
+        self.silent = False
 
     def pubsub(self):
         """Return a new subscriber."""
@@ -64,6 +65,7 @@ class FakePubSub:
     def __init__(self, server):
         self.server, self.inbox, self.broken, self.closed = server, [], False, False
         self.connection = self
+        self.asked = 0
 
     def subscribe(self, _channel):
         """Begin to receive; the first message is the server's confirmation."""
@@ -81,7 +83,13 @@ class FakePubSub:
 
     def get_message(self, timeout):  # noqa: ARG002 - redis-py's name
         """Return what arrived first."""
-        return self.inbox.pop(0)
+        return self.inbox.pop(0) if self.inbox else None
+
+    def ping(self):
+        """Ask whether the server is there."""
+        self.asked += 1
+        if not self.server.silent:
+            self.inbox.append({"type": "pong", "data": b""})
 
     def close(self):
         """Give the connection back."""

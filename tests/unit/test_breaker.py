@@ -70,6 +70,15 @@ def test_another_error_is_an_answer(breaker, clock):
     assert (call(breaker, KeyError()), breaker.state) == (KeyError, "closed")
 
 
+def test_neutral_errors_show_nothing(breaker, clock):
+    """An error that came before the backend was asked neither opens nor closes it."""
+    fail(breaker, 3)
+    clock.now += 2
+    with pytest.raises(KeyError), breaker.guard(AwayError, neutral=(KeyError,)):
+        raise KeyError
+    assert breaker.state == "open"
+
+
 def test_refused_for_the_pause(breaker, clock):
     """Until the pause is over nobody asks the backend."""
     fail(breaker, 3)

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import pytest
+from sqlalchemy import delete, update
 from sqlalchemy.schema import CreateTable
 
 from app.database import db, transaction
@@ -69,6 +70,33 @@ def test_delete(cache):
     with transaction() as session:
         session.delete(session.get(Product, product.id))
     assert cache.tags == [["products"]] * 2
+
+
+@pytest.mark.parametrize("statement", [update(Product).values(price=3), delete(Product)])
+def test_statement(cache, statement):
+    """A statement over many rows ends what was made from them, like a change of one."""
+    add()
+    with transaction() as session:
+        session.execute(statement)
+    assert cache.tags == [["products"]] * 2
+
+
+@pytest.mark.usefixtures("cache")
+def test_session_begun_by_a_read():
+    """A session that has read before the block is committed at the block's end all the same."""
+    product = add()
+    db.session.get(Product, product.id)
+    add(sku="CUP")
+    db.session.remove()
+    assert db.session.query(Product).count() == 2
+
+
+def test_inner_block_is_part_of_the_outer(cache):
+    """A block in a block commits nothing by itself: what fails later takes it along."""
+    with suppress(KeyError), transaction():
+        add()
+        raise KeyError
+    assert (db.session.query(Product).count(), cache.tags) == (0, [])
 
 
 def test_not_before_the_commit(cache):

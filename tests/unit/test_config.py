@@ -136,3 +136,27 @@ def test_lists_are_split_at_commas():
     settings = load("development", {"TRUSTED_HOSTS": "a.example, .b.example", "SECRET_KEY_FALLBACKS": "one,two"})
     assert settings.TRUSTED_HOSTS == ["a.example", ".b.example"]
     assert settings.SECRET_KEY_FALLBACKS == ["one", "two"]
+
+
+UNUSABLE = [
+    ("REDIS_URL", "redis://host:notaport/0"),
+    ("REDIS_URL", "redis://host/x"),
+    ("REDIS_URL", "http://host"),
+    ("REDIS_URL", "redis://[::1"),
+    ("SENTRY_DSN", "garbage"),
+    ("SENTRY_DSN", "https://sentry.example/2"),
+    ("LOG_TO_FILE", "/no/such/folder/app.log"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), UNUSABLE)
+def test_unusable_is_named(name, value):
+    """What a client library would stop at later is named at the start."""
+    with pytest.raises(config.ConfigError, match=f"{name}: "):
+        config.load("development", {name: value})
+
+
+@pytest.mark.parametrize("url", ["redis://host", "rediss://:p%40ss@host:6380/1", "unix:///run/redis.sock?db=1"])
+def test_usable_redis(url):
+    """Each form that redis-py takes is taken."""
+    assert url == config.load("development", {"REDIS_URL": url}).REDIS_URL

@@ -1,5 +1,7 @@
 """The copies that a process keeps of what it read from Redis: never older than the last message before the request."""
 
+import tracemalloc
+
 import pytest
 import redis
 
@@ -24,8 +26,8 @@ def server():
 
 @pytest.fixture
 def near(server):
-    """The copies, at most a hundred bytes of them."""
-    return NearCache(server, max_bytes=100)
+    """The copies, at most five thousand bytes of them."""
+    return NearCache(server, max_bytes=5000)
 
 
 def keep(near, key="k", kept=None):
@@ -120,19 +122,30 @@ def test_nothing_without_a_subscription(near, server):
 
 
 def test_bytes_are_bounded(near):
-    """The bodies never take more than their limit; the least recently used makes room."""
-    for key in "abc":
-        keep(near, key, entry(33))
+    """The copies never take more than their limit; the least recently used makes room."""
+    for key in "abcd":
+        keep(near, key, entry(200))
     kept(near, "a")
-    keep(near, "d", entry(33))
-    assert list(near.entries) == ["c", "a", "d"]
-    assert near.bytes == sum(len(each.body) for each in near.entries.values()) == 99
+    keep(near, "e", entry(200))
+    assert list(near.entries) == ["c", "d", "a", "e"]
+    assert near.bytes == 4 * entry(200).size <= near.max_bytes
+
+
+def test_counts_what_it_takes(near):
+    """A thousand small copies are counted as what they take in memory, so that no flood of them can pass the limit."""
+    near.max_bytes = 2**30
+    tracemalloc.start()
+    for number in range(1000):
+        keep(near, f"key {number}", Entry.unpack(entry(31).pack()))
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert near.bytes > 0.8 * taken
 
 
 def test_too_large_alone(near):
-    """A body above the limit is not kept, and drives nothing else out."""
+    """An answer above the limit is not kept, and drives nothing else out."""
     keep(near, "a", entry(10))
-    keep(near, "b", entry(101))
+    keep(near, "b", entry(5000))
     assert list(near.entries) == ["a"]
 
 
@@ -140,4 +153,31 @@ def test_replaced_counts_once(near):
     """A copy that takes another's place takes its bytes too."""
     for size in (50, 60, 40):
         keep(near, "k", entry(size))
-    assert near.bytes == 40
+    assert near.bytes == entry(40).size
+
+
+def test_silent_subscription_must_answer(near):
+    """After a second of silence the subscription is asked whether it lives; while it does, the copies stay."""
+    keep(near)
+    near.heard -= 2
+    assert kept(near) == entry()
+    assert near.subscription.asked == 1
+
+
+def test_dead_subscription_is_found_out(near, server):
+    """A subscription that lost its connection without a word is no longer believed."""
+    keep(near)
+    server.silent = True
+    near.heard -= 2
+    with pytest.raises(redis.TimeoutError):
+        near.look("k", TAGS)
+    assert not near.entries
+
+
+def test_nobody_waits_behind_a_wait(near):
+    """While one thread waits for Redis, the others go on without the copies, and keep nothing."""
+    keep(near)
+    with near.lock:
+        found, seen = near.look("k", TAGS)
+    near.keep("other", entry(), TAGS, WORDS, seen)
+    assert (found, list(near.entries)) == (None, ["k"])

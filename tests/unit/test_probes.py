@@ -134,3 +134,16 @@ def test_draining(app):
 def test_checks_run_in_the_application(app):
     """A probe may use what belongs to the application."""
     assert ask(app, ("name", lambda: current_app.name, True)).checks == {"name": "probed"}
+
+
+def test_no_thread_to_be_had(app, monkeypatch):
+    """A probe that could not be started says so once, and is asked again the next time."""
+    probes.register(app, "backend", lambda: "connected", essential=True)
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert probes.report(app).checks["backend"] == "unavailable"
+    assert probes.report(app).checks["backend"] == "connected"
