@@ -17,7 +17,7 @@ prepare() {
 main() {
   export FLASK_ENV=${FLASK_ENV:-development} HOST=${HOST:-127.0.0.1}
   prepare
-  echo "Serving on http://localhost:${PORT:-8000}  (Ctrl-C stops)"
+  [[ -n ${WEB_CONCURRENCY:-} ]] || unset WEB_CONCURRENCY # Gunicorn reads it by itself, and stops at an empty one
   exec .venv/bin/gunicorn
 }
 

@@ -38,7 +38,7 @@ def test_request_path_meets_each_module_once():
     modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("app/**/*.py") if path.stat().st_size}
     lists = {"app/models/__init__.py", "app/services/__init__.py", "app/schemas/__init__.py", "app/cli/__init__.py"}
     rows = re.findall(r"^\| (.*?) \|", TEXT["docs/request-path.md"], re.MULTILINE)
-    named = re.findall(r"`(app/[\w/.]+)`", " ".join(rows))
+    named = re.findall(r"`(app/[\w/]+\.py)`", " ".join(rows))
     assert sorted(named) == sorted(modules - lists)
 
 
