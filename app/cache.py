@@ -20,8 +20,9 @@ from marshmallow import Schema
 
 from app import cache_tags, probes
 from app.cache_entry import Entry
+from app.cache_memory import MemoryStore
 from app.cache_policy import Policy, namespace
-from app.cache_stores import MemoryStore, RedisStore, Store, UnavailableError
+from app.cache_stores import RedisStore, Store, UnavailableError
 from app.cache_tags import EVERYTHING, TAG_TTL, Tags, tag_key
 from app.errors import AWAY
 from app.http_cache import not_modified

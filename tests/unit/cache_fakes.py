@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import redis
 
-from app.cache_stores import MemoryStore, UnavailableError
+from app.cache_memory import MemoryStore
+from app.cache_stores import UnavailableError
 
 ASKED = {"read", "add", "write", "change", "recall", "remove", "count", "describe"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.cache_stores import MemoryStore
+from app.cache_memory import MemoryStore
 from tests.unit.cache_fakes import Clock
 
 TTL = 60.0
