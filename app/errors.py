@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
@@ -15,7 +15,9 @@ from app.breaker import OpenError
 from app.database import DatabaseAwayError
 
 RETRY_AFTER = 2  # seconds; about what a restarted backend needs
-AWAY = (DatabaseAwayError, OpenError, PoolTimeoutError, OperationalError)  # not a fault of the request, nor of the code
+# Not a fault of the request, nor of the code. InternalError: a server that only reads, as a standby does until it is
+# made the primary.
+AWAY = (DatabaseAwayError, OpenError, PoolTimeoutError, OperationalError, InternalError)
 NOT_OURS = {"content-type", "content-length"}
 
 log = logging.getLogger(__name__)

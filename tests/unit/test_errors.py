@@ -1,7 +1,7 @@
 """Errors: a problem document for each, with the request's id and without a secret."""
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import InternalServerError, MethodNotAllowed, TooManyRequests, Unauthorized, default_exceptions
 
@@ -72,6 +72,7 @@ AWAY = [
     OpenError(SECRET),
     PoolTimeoutError(SECRET),
     OperationalError("SELECT 1", {}, Exception(SECRET)),
+    InternalError("UPDATE", {}, Exception(SECRET)),  # what psycopg2 makes of a server that only reads
 ]
 
 
