@@ -4,7 +4,13 @@
 set -euo pipefail
 
 # What the database was prepared with: the migrations, and where it is.
-stamp() { cat migrations/versions/*.py .env <(echo "${DATABASE_URL:-}") 2>/dev/null | cksum; }
+stamp() {
+  {
+    cat migrations/versions/*.py
+    [[ ! -f .env ]] || cat .env
+    echo "${DATABASE_URL:-}"
+  } | cksum
+}
 
 prepare() {
   [[ -s instance/.prepared && $(<instance/.prepared) == "$(stamp)" && (-n ${DATABASE_URL:-} || -s instance/app.db) ]] && return
