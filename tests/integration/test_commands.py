@@ -88,6 +88,13 @@ def test_seed_fills_up(flask, count):
     assert count() == 40
 
 
+def test_seed_beside_names_like_its_own(client, auth, flask):
+    """A product that somebody named like a sample does not confuse `flask seed`."""
+    for sku in ("SAMPLE-abc", "SAMPLE-00000009-B"):
+        assert client.post("/api/products", json=product() | {"sku": sku}, headers=auth).status_code == 201
+    assert "3 added, 3 wanted." in flask("seed", "--products", "3").output
+
+
 def test_seed_empties_the_cached_list(client, flask):
     """A list that was cached before `flask seed` shows the new products after it."""
     assert client.get("/api/products").json["items"] == []

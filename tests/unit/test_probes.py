@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
 from app import probes
 from tests.helpers import wait_for
@@ -147,3 +147,18 @@ def test_no_thread_to_be_had(app, monkeypatch):
         patch.setattr(threading.Thread, "start", refuse)
         assert probes.report(app).checks["backend"] == "unavailable"
     assert probes.report(app).checks["backend"] == "connected"
+
+
+def test_the_log_line_has_the_request_id(app, logged):
+    """What a probe logs in its thread carries the id of the request that asked."""
+
+    def fail():
+        raise ConnectionError
+
+    log = logged()
+    probes.register(app, "backend", fail, essential=True)
+    with app.test_request_context():
+        g.request_id = "0123456789abcdef"
+        probes.report(app)
+    (line,) = [line for line in log.records if "backend" in line["message"]]
+    assert line["request_id"] == "0123456789abcdef"
