@@ -18,13 +18,22 @@ COPY --from=build /opt/venv /opt/venv
 COPY scripts/healthcheck.sh config.py wsgi.py gunicorn.conf.py ./
 COPY migrations migrations
 COPY app app
+# The bundle: what a server needs besides this image, so that one digest, and one signature, stands for all of a release.
+COPY docker-compose.prod.yml bundle/
+COPY nginx bundle/nginx
+COPY postgres bundle/postgres
+COPY ops bundle/ops
 # Whose the code is: nobody's who runs it; in development the user's, or `docker compose watch` could delete no file.
 ARG CODE_OWNER=root
-RUN python -m compileall -q . && chown -R "$CODE_OWNER" app migrations
+RUN python -m compileall -q app migrations ./*.py && chown -R "$CODE_OWNER" app migrations
 
 ARG RELEASE=unknown
+ARG SOURCE=unknown
 ENV RELEASE=$RELEASE
-LABEL org.opencontainers.image.revision=$RELEASE
+LABEL org.opencontainers.image.title="Flask in production" \
+      org.opencontainers.image.licenses=BSD-3-Clause \
+      org.opencontainers.image.source=$SOURCE \
+      org.opencontainers.image.revision=$RELEASE
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --start-interval=1s CMD ["bash", "healthcheck.sh"]

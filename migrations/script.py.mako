@@ -10,6 +10,8 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+# True: takes away or forbids what the release before this one still uses, so that one must no longer run.
+contract = False
 
 
 def upgrade():

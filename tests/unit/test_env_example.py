@@ -12,7 +12,7 @@ from tests.helpers import ROOT
 TEXT = (ROOT / ".env.example").read_text(encoding="utf-8")
 LINES = re.findall(r"^(# )?([A-Z_]+)=(.*)$", TEXT, re.MULTILINE)
 DOCUMENTED = [name for _, name, _ in LINES]
-COMPOSES_OWN = {"COMPOSE_PROJECT_NAME"}
+COMPOSES_OWN = {"COMPOSE_PROJECT_NAME", "MIGRATE_IMAGE"}  # set by Compose itself, and by ops for one command
 
 
 class Recorder(dict):
@@ -61,8 +61,9 @@ def test_any_setting_may_be_a_file():
 
 
 def read_by_compose():
-    """Return every variable that docker-compose.yml takes from the shell or from .env."""
-    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    """Return every variable that the compose files take from the shell or from .env."""
+    files = ("docker-compose.yml", "docker-compose.prod.yml")
+    text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in files)
     passed_on = re.findall(r"^    ([A-Z_]+):$", text, re.MULTILINE)
     return {*re.findall(r"(?<!\$)\$\{?([A-Z_]+)", text), *passed_on} - COMPOSES_OWN
 
@@ -76,7 +77,7 @@ def test_readers_are_found():
     """The readers above find what they look for: a check of nothing would find no fault either."""
     assert {"FLASK_ENV", "FLASK_DEBUG", "TEST_DATABASE_URL", "LOG_TO_FILE"} <= read_by_config()
     assert {"PORT", "HOST", "WEB_CONCURRENCY", "DRAIN_SECONDS"} <= read_by_gunicorn()
-    assert {"HTTP_PORT", "WEB_CONCURRENCY"} <= read_by_compose()
+    assert {"HTTP_PORT", "HTTPS_PORT", "WEB_CONCURRENCY"} <= read_by_compose()
 
 
 def test_named_once():

@@ -1,0 +1,7 @@
+"""`python3 -m ops`, in the server's folder."""
+
+import sys
+
+from ops.cli import main
+
+sys.exit(main(sys.argv[1:]))

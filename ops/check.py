@@ -1,0 +1,65 @@
+"""What must be well on the server before a release is begun, and what a release leaves there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from ops import files
+from ops.errors import Refusal
+from ops.release import Release
+from ops.site import FILE, Site
+
+FREE_BYTES = 2 * 2**30
+
+
+def check(site: Site) -> str:
+    """Raise Refusal for what stands in the way, start what keeps data and the edge, and return what is worth a note."""
+    refuse_missing_secrets(site)
+    refuse_full_disk(site.folder)
+    site.runner.change(site.compose.start_data())
+    site.runner.change(site.compose.start_edge())
+    changed = [] if site.runner.dry else changed_services(site)
+    if not changed:
+        return ""
+    return (
+        f"the definition of {', '.join(changed)} has changed; a deploy leaves them alone, to apply it "
+        f"(with a short break): docker compose up --detach --no-deps {' '.join(changed)}"
+    )
+
+
+def refuse_missing_secrets(site: Site) -> None:
+    """Raise Refusal unless each file that the compose file names is there."""
+    files = [Path(secret["file"]) for secret in site.config["secrets"].values()]
+    missing = sorted(str(file.relative_to(site.folder)) for file in files if not file.exists())
+    if missing:
+        raise Refusal(f"Missing: {', '.join(missing)}. `python3 -m ops init` makes what is missing.")
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """Raise Refusal when an image and its logs could fill the disk."""
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES:
+        raise Refusal(f"Only {free / 2**30:.1f} GiB are free, 2 are needed. See: docker system df")
+
+
+def changed_services(site: Site) -> list[str]:
+    """Return the services besides the colours whose containers were made from another definition than today's."""
+    wanted = dict(line.split() for line in site.runner.look(site.compose.hashes()).splitlines())
+    running = [json.loads(line) for line in site.runner.look(site.compose.ps()).splitlines()]
+    found = {}
+    for container in running:
+        labels = dict(label.partition("=")[::2] for label in container["Labels"].split(","))
+        found[container["Service"]] = labels.get("com.docker.compose.config-hash")
+    lasting = sorted(name for name in wanted if name != "migrate" and not name.startswith("web-"))
+    return [name for name in lasting if found.get(name) not in {None, wanted[name]}]
+
+
+def install(site: Site, found: Release) -> None:
+    """Make the bundle of the release that serves the one that lies in the server's folder."""
+    if site.runner.dry or not found.bundle.is_dir():
+        return
+    for name in ("ops", "postgres"):
+        files.mirror(found.bundle / name, site.folder / name)
+    files.copy(found.file, site.folder / FILE)

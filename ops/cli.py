@@ -1,0 +1,138 @@
+"""The command line of ops."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from ops import deploy, fetch, gate, init, promotion, status
+from ops.canary import Watch
+from ops.deploy import Wish
+from ops.errors import Failure, Interrupted, Refusal
+from ops.progress import say
+from ops.runner import Runner
+from ops.site import FILE, Site
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command; return 0 if what it promises is so, 1 if not, 2 if it was not even begun."""
+    began = time.monotonic()
+    try:
+        words = gate.arguments(os.environ.get("SSH_ORIGINAL_COMMAND")) if arguments == ["gate"] else arguments
+        run(parser().parse_args(words), words)
+    except Refusal as refusal:
+        say(f"Refused: {refusal}")
+        return 2
+    except Failure as failure:
+        say(f"Failed after {time.monotonic() - began:.1f} s: {failure}")
+        return 1
+    except OSError as error:
+        say(f"Failed after {time.monotonic() - began:.1f} s: {type(error).__name__}: {error}")
+        return 1
+    except (Interrupted, KeyboardInterrupt) as error:
+        say(f"Stopped: {error}")
+        return 1
+    return 0
+
+
+def run(options: argparse.Namespace, words: list[str]) -> None:
+    """Carry out what was asked for, in the server's folder."""
+    folder = Path(os.environ.pop(fetch.FOLDER, "") or Path.cwd())
+    if not (folder / FILE).exists() and not os.environ.get(fetch.FETCHED):
+        raise Refusal(f"{folder} has no {FILE}. Run this in the server's folder.")
+    site = Site(folder, Runner(dry=getattr(options, "dry_run", False)), Path.cwd() / FILE)
+    if options.command in {"deploy", "canary"}:
+        release(site, options, words)
+    elif options.command == "rollback":
+        deploy.rollback(site, options.image or "", options.timeout)
+    elif options.command == "promote":
+        promotion.promote(site, options.timeout)
+    else:
+        other(site, options)
+
+
+def release(site: Site, options: argparse.Namespace, words: list[str]) -> None:
+    """Fetch a release, then, as the release's own ops, bring it to users."""
+    image = fetch.by_digest(options.image)
+    if os.environ.pop(fetch.FETCHED, "") != image:
+        say(f"{options.command} {image}")
+        fetch.fetch_and_continue(site, image, words)
+    wish = Wish(image, options.release, options.allow_contract, options.timeout, share(options))
+    if options.command == "canary":
+        promotion.canary(site, wish, Watch(options.percent, options.watch, options.budget))
+    else:
+        deploy.deploy(site, wish)
+
+
+def share(options: argparse.Namespace) -> Watch | None:
+    """Return the canary that a deploy is to begin with."""
+    percent = getattr(options, "canary", None)
+    return Watch(percent, options.watch, options.budget) if percent else None
+
+
+def other(site: Site, options: argparse.Namespace) -> None:
+    """Carry out what brings no release."""
+    if options.command == "init":
+        init.init(site, options.host)
+    elif options.command == "abort":
+        promotion.abort(site)
+    elif options.command == "status":
+        status.status(site, as_json=options.json)
+    else:
+        logs(site, options)
+
+
+def logs(site: Site, options: argparse.Namespace) -> None:
+    """Become `docker compose logs`, of all services or the ones that are named."""
+    words = ["--follow"] if options.follow else []
+    command = site.compose.logs("--tail", str(options.tail), *words, *options.service)
+    sys.stdout.flush()
+    os.execvp(command[0], command)  # noqa: S606 - no shell
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the commands and their options."""
+    text = "The release and the care of one server."
+    top = argparse.ArgumentParser("python3 -m ops", description=text, allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+    begin = command("init", "make what a new server lacks; never changes what is there")
+    begin.add_argument("--host", action="append", default=[], help="a name that users ask for; again for each")
+    bring = command("deploy", "bring a release to users, without one failed request")
+    bring.add_argument("--canary", type=percent, metavar="PERCENT", help="first give it only this share of the users")
+    trial = command("canary", "give a release a share of the users, and leave it there")
+    trial.add_argument("--percent", type=percent, default=10, help="the share (default 10)")
+    for some in (bring, trial):
+        some.add_argument("image", metavar="IMAGE@sha256:…")
+        some.add_argument("--release", default="", help="refuse the image unless it is of this commit")
+        some.add_argument("--allow-contract", action="store_true", help="apply migrations that take something away")
+        some.add_argument("--for", type=float, default=60, dest="watch", metavar="SECONDS", help="how long to watch")
+        some.add_argument("--budget", type=float, default=1, metavar="PERCENT", help="errors beyond the old one's")
+    back = command("rollback", "bring back the release before, or an earlier one")
+    back.add_argument("image", nargs="?")
+    grow = command("promote", "give the canary all users")
+    stop = command("abort", "take the canary's users back")
+    for some in (bring, trial, back, grow):
+        some.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="until it is ready")
+    for some in (bring, trial, back, grow, stop):
+        some.add_argument("--dry-run", action="store_true", help="print the commands that would change something")
+    command("status", "what runs, what serves, what was done").add_argument("--json", action="store_true")
+    show = command("logs", "what the services say")
+    show.add_argument("service", nargs="*")
+    show.add_argument("--follow", action="store_true")
+    show.add_argument("--tail", type=int, default=100)
+    command("gate", "the forced command of the deploy key (SSH_ORIGINAL_COMMAND)")
+    return top
+
+
+def percent(text: str) -> int:
+    """Return a share between 1 and 99."""
+    if not text.isdecimal() or not 1 <= int(text) <= 99:
+        raise argparse.ArgumentTypeError("give a whole number from 1 to 99")
+    return int(text)

@@ -1,0 +1,193 @@
+"""Commands as lists of words. Nothing is run here, so each can be read, printed and tested as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+Words = list[str]
+
+DATA = ("db", "redis-cache", "redis-sessions")
+
+
+@dataclass(frozen=True)
+class Compose:
+    """`docker compose` for one server's folder, with the compose file of one release."""
+
+    folder: Path
+    file: Path
+
+    def words(self, *words: str) -> Words:
+        """Return a Compose command."""
+        return ["docker", "compose", "--project-directory", str(self.folder), "--file", str(self.file), *words]
+
+    def config(self) -> Words:
+        """Everything the file says, with the settings put in, as JSON."""
+        return self.words("config", "--format", "json")
+
+    def hashes(self) -> Words:
+        """One line a service: its name and a hash of its definition."""
+        return self.words("config", "--hash", "*")
+
+    def start_data(self) -> Words:
+        """Start what keeps data and wait for it; what runs is left as it is."""
+        return self.words("up", "--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "120", *DATA)
+
+    def start_edge(self) -> Words:
+        """Start nginx and wait for it; if it runs it is left as it is."""
+        return self.words("up", "--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "60", "nginx")
+
+    def start_colour(self, colour: str) -> Words:
+        """Start the containers of a colour, made anew where image or settings changed."""
+        return self.words("up", "--detach", "--no-deps", "--no-build", "--pull", "never", service(colour))
+
+    def stop_colour(self, colour: str) -> Words:
+        """Stop a colour's containers; they stay, for a rollback."""
+        return self.words("stop", service(colour))
+
+    def migrate(self, image: str, *words: str) -> Words:
+        """Run a command in IMAGE as the schema's owner; without one, the migrations."""
+        return ["env", f"MIGRATE_IMAGE={image}", *self.words("run", "--rm", "--no-deps", "-T", "migrate", *words)]
+
+    def ps(self) -> Words:
+        """One JSON object a line for each container, those that do not run included."""
+        return self.words("ps", "--all", "--format", "json")
+
+    def logs(self, *words: str) -> Words:
+        """Print what services log."""
+        return self.words("logs", *words)
+
+    def edge_log(self, since: str) -> Words:
+        """Print what nginx logged since a moment (RFC 3339)."""
+        return self.words("logs", "--no-color", "--no-log-prefix", "--since", since, "nginx")
+
+
+def service(colour: str) -> str:
+    """Return the service of a colour."""
+    return f"web-{colour}"
+
+
+def containers(project: str, colour: str) -> Words:
+    """Print the ids of a colour's containers, those that do not run included."""
+    labels = {"project": project, "service": service(colour), "oneoff": "False"}
+    return ["docker", "ps", "--all", "--quiet", *having(labels)]
+
+
+def in_edge(project: str, *words: str) -> Words:
+    """Run a command beside nginx."""
+    return ["docker", "exec", f"{project}-nginx-1", *words]
+
+
+def test_edge() -> Words:
+    """Let nginx read the configuration that lies there; without effect on the one that it runs with."""
+    return ["nginx", "-c", "/etc/nginx/edge/production.conf", "-t"]
+
+
+def reload_edge() -> Words:
+    """Let nginx take the configuration over: new workers begin, the old ones end what they have."""
+    return ["nginx", "-c", "/etc/nginx/edge/production.conf", "-s", "reload"]
+
+
+def leaving_workers() -> Words:
+    """Print a line for each of nginx' old workers that still ends requests."""
+    return ["sh", "-c", "grep --files-with-matches '[s]hutting down' /proc/[0-9]*/cmdline || true"]
+
+
+def ask(url: str, host: str) -> Words:
+    """Request an address, by a host's name, and print the body and, on a line of its own, the status."""
+    return [
+        *["curl", "--silent", "--show-error", "--max-time", "5", "--header", f"Host: {host}"],
+        *["--write-out", "\n%{http_code}", url],
+    ]
+
+
+def pull(image: str) -> Words:
+    """Fetch an image by its digest."""
+    return ["docker", "pull", "--quiet", image]
+
+
+def inspect_image(image: str) -> Words:
+    """Print what is known of an image, as JSON; fails if it is not here."""
+    return ["docker", "image", "inspect", image]
+
+
+def inspect_containers(ids: Words) -> Words:
+    """Print what is known of containers, as JSON."""
+    return ["docker", "inspect", "--type", "container", *ids]
+
+
+def verify_signature(image: str, key: Path) -> Words:
+    """Check that the digest was signed with the private half of KEY; no transparency log is asked."""
+    return ["cosign", "verify", "--key", str(key), "--insecure-ignore-tlog=true", image]
+
+
+def tag(image: str, name: str) -> Words:
+    """Give an image the name by which the compose file knows it."""
+    return ["docker", "image", "tag", image, name]
+
+
+def create(image: str, project: str) -> Words:
+    """Make a container of an image, without starting it, to copy files out of; print its id."""
+    labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=True"]
+    return ["docker", "create", "--network", "none", *[word for label in labels for word in ("--label", label)], image]
+
+
+def copy_bundle(container: str, folder: Path) -> Words:
+    """Copy the files that a server needs out of an image."""
+    return ["docker", "cp", "--quiet", f"{container}:/srv/bundle/.", str(folder)]
+
+
+def remove_containers(ids: Words) -> Words:
+    """Take containers away, running or not."""
+    return ["docker", "rm", "--force", "--volumes", *ids]
+
+
+def one_offs(project: str) -> Words:
+    """Print the ids of the project's one-off containers, such as migrations."""
+    return ["docker", "ps", "--all", "--quiet", *having({"project": project, "oneoff": "True"})]
+
+
+def having(labels: dict[str, str]) -> Words:
+    """Return the options of `docker ps` for containers with these labels of Compose's."""
+    return [word for name, value in labels.items() for word in ("--filter", f"label=com.docker.compose.{name}={value}")]
+
+
+def remove_image(image: str) -> Words:
+    """Take an image away, unless something still uses it."""
+    return ["docker", "image", "rm", image]
+
+
+def logs_of(container: str) -> Words:
+    """Print the last lines that a container logged."""
+    return ["docker", "logs", "--tail", "15", container]
+
+
+def engine() -> Words:
+    """Print the engine's version; fails if none answers."""
+    return ["docker", "version", "--format", "{{.Server.Version}}"]
+
+
+def compose_version() -> Words:
+    """Print the version of Compose."""
+    return ["docker", "compose", "version", "--short"]
+
+
+def give(folder: Path, uid: int, names: Words, image: str) -> Words:
+    """Make files belong to the user of a container. In a container, because here only root may give files away."""
+    powers = [word for power in ("CHOWN", "DAC_READ_SEARCH") for word in ("--cap-add", power)]
+    return [
+        *["docker", "run", "--rm", "--network", "none", "--user", "0:0", "--cap-drop", "ALL", *powers],
+        *["--volume", f"{folder}:/given", "--entrypoint", "chown", image, f"{uid}:{uid}"],
+        *[f"/given/{name}" for name in names],
+    ]
+
+
+def placeholder(folder: Path, host: str, image: str) -> Words:
+    """Make a self-signed certificate (ECDSA, P-256) for a host's name, and its key."""
+    request = ["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "365"]
+    return [
+        *["docker", "run", "--rm", "--network", "none", "--user", "0:0"],
+        *["--volume", f"{folder}:/given", "--entrypoint", "openssl", image, *request],
+        *["-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"],
+        *["-keyout", "/given/privkey.pem", "-out", "/given/fullchain.pem"],
+    ]

@@ -1,0 +1,78 @@
+"""The secrets of a server: which there are, who reads each, and how they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+from typing import Callable
+
+from ops.errors import Refusal
+
+APPLICATION, SERVERS = 10001, 999  # the users in the images: the Dockerfile's, and that of Postgres' and Redis'
+
+OWNERS = {
+    APPLICATION: ("secret_key", "database_url", "owner_database_url", "cache_url"),
+    SERVERS: ("postgres_password", "owner_password", "app_password", "cache", "cache_acl", "sessions", "sessions_acl"),
+}
+
+# What the cache may do: its own keys, the channel on which processes tell each other of changes, and no command
+# besides those that app/cache_stores.py and app/near_cache.py send.
+CACHE_RIGHTS = (
+    "resetkeys ~cache:* resetchannels &cache:changed -@all +mget +set +del +hincrby +hgetall +dbsize +info +ping "
+    "+publish +subscribe +unsubscribe +hello +auth +select +client|setinfo +client|setname"
+)
+SESSIONS_RIGHTS = "~* resetchannels -@all +@read +@write +@connection +@transaction +@scripting -@dangerous +info"
+
+
+def missing(folder: Path) -> dict[str, str]:
+    """Return the secrets that are not in the folder yet, with their text."""
+    return Maker(folder).missing()
+
+
+class Maker:
+    """Makes secrets that fit one another: a password, and the URL or the access list that holds it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: dict[str, str] = {}
+        self.recipes: dict[str, Callable[[], str]] = {
+            **dict.fromkeys(("secret_key", "postgres_password", "owner_password", "app_password"), password),
+            **dict.fromkeys(("cache", "sessions"), password),
+            "database_url": lambda: f"postgresql://app:{self.text('app_password')}@db:5432/app",
+            "owner_database_url": lambda: f"postgresql://app_owner:{self.text('owner_password')}@db:5432/app",
+            "cache_url": lambda: f"redis://cache:{self.text('cache')}@redis-cache:6379/0",
+            "cache_acl": lambda: access_list("cache", self.text("cache"), CACHE_RIGHTS),
+            "sessions_acl": lambda: access_list("sessions", self.text("sessions"), SESSIONS_RIGHTS),
+        }
+
+    def missing(self) -> dict[str, str]:
+        """Make what is not there."""
+        for name in self.recipes:
+            if not (self.folder / name).exists():
+                self.text(name)
+        return self.made
+
+    def text(self, name: str) -> str:
+        """Return a secret: the one that is there, or a new one."""
+        if name in self.made:
+            return self.made[name]
+        path = self.folder / name
+        if not path.exists():
+            self.made[name] = self.recipes[name]()
+            return self.made[name]
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except PermissionError as error:
+            raise Refusal(f"{path} cannot be read, and what is missing depends on it. Run init with sudo.") from error
+
+
+def password() -> str:
+    """Return 256 random bits, in characters that need no quoting in a URL, in SQL or in a shell."""
+    return secrets.token_urlsafe(32)
+
+
+def access_list(user: str, text: str, rights: str) -> str:
+    """Return a Redis ACL file that knows one user, by the hash of its password, and turns the default one off."""
+    hashed = hashlib.sha256(text.encode()).hexdigest()
+    return f"user default off\nuser {user} on #{hashed} {rights}\n"

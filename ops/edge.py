@@ -1,0 +1,103 @@
+"""nginx, as ops uses it: what it serves, its configuration, and its doors to each colour."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops import commands, files, serving
+from ops.commands import Words
+from ops.errors import Failure
+from ops.progress import wait
+from ops.serving import Serving
+from ops.site import Site
+
+DRAIN_SECONDS = 40  # more than worker_shutdown_timeout, after which nginx itself ends an old worker
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; the status is 0 when nothing did, and the body says why."""
+
+    status: int
+    body: str
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        return f"{self.status or 'no answer'} {' '.join(self.body.split())[:200]}"
+
+
+def serve(site: Site, wanted: Serving) -> None:
+    """Let nginx serve a colour; on a configuration that nginx refuses, the old one stays in force."""
+    if site.runner.dry:
+        site.runner.change(["write", str(site.serving_file), wanted.text().splitlines()[-1]])
+    else:
+        serving.write(site.serving_file, wanted)
+    reload(site)
+
+
+def in_edge(site: Site, words: Words) -> Words:
+    """Return the command that runs WORDS beside nginx."""
+    return commands.in_edge(site.name, *words)
+
+
+def reload(site: Site) -> None:
+    """Let nginx check its configuration and take it over."""
+    site.runner.change(in_edge(site, commands.test_edge()))
+    site.runner.change(in_edge(site, commands.reload_edge()))
+
+
+def drain(site: Site) -> None:
+    """Wait until nginx' old workers have ended the requests that they had."""
+    if not site.runner.dry:
+        wait(lambda: _left(site), DRAIN_SECONDS, "nginx' old workers did not end their requests")
+
+
+def _left(site: Site) -> tuple[bool | None, str]:
+    leaving = site.runner.look(in_edge(site, commands.leaving_workers())).split()
+    return (None if leaving else True), f"{len(leaving)} of them still there"
+
+
+def install(site: Site, source: Path) -> None:
+    """Make the configuration that nginx reads on its next reload that of a release."""
+    target = site.folder / "nginx"
+    if site.runner.dry:
+        site.runner.change(["cp", "-r", f"{source}/.", str(target)])
+        return
+    files.mirror(source, target)
+
+
+def ask(site: Site, url: str) -> Answer:
+    """Request an address from beside nginx."""
+    body, _, status = site.runner.tell(in_edge(site, commands.ask(url, site.host))).strip().rpartition("\n")
+    return Answer(int(status), body) if status.isdigit() else Answer(0, f"{body} {status}")
+
+
+def ask_outside(site: Site, path: str) -> Answer:
+    """Request a path as a user does: TLS, the published port, the host's name.
+
+    The certificate is not looked at: a new server has a placeholder, and this asks whether the release serves.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(site.host, timeout=5, context=context)
+    try:
+        plain = socket.create_connection(site.https, timeout=5)
+        connection.sock = context.wrap_socket(plain, server_hostname=site.host)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return Answer(response.status, response.read().decode(errors="replace"))
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, f"{type(error).__name__}: {error}")
+    finally:
+        connection.close()
+
+
+def must_answer(answer: Answer, what: str) -> None:
+    """Raise Failure unless the answer is 200."""
+    if answer.status != 200:
+        raise Failure(f"{what} answered: {answer}")

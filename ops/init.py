@@ -1,0 +1,110 @@
+"""`init`: makes what a new server lacks, and never changes what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from ops import check, commands, credentials, files, serving
+from ops.errors import Refusal
+from ops.progress import say
+from ops.serving import Serving
+from ops.site import Site
+
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
+COMPOSE = (2, 24)
+PAIR = ("fullchain.pem", "privkey.pem")
+EDGE = 101  # the user in nginx' image
+
+
+def init(site: Site, hosts: list[str]) -> None:
+    """Check the machine, then write settings, secrets, a placeholder certificate and the colour, where missing."""
+    check_machine(site)
+    write_settings(site, hosts)
+    files.folder(site.state / "serving")
+    write_secrets(site)
+    write_certificate(site)
+    if not site.serving_file.exists():
+        serving.write(site.serving_file, Serving("blue"))
+        say("  state/serving/serving.conf: written")
+    say("Ready. Next: python3 -m ops deploy IMAGE@sha256:…")
+
+
+def check_machine(site: Site) -> None:
+    """Raise Refusal when Docker, Compose or the disk will not do."""
+    say(f"  Docker {site.runner.look(commands.engine()).strip()}")
+    version = site.runner.look(commands.compose_version()).strip()
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers < COMPOSE:
+        raise Refusal(f"Compose {version} is too old: {COMPOSE[0]}.{COMPOSE[1]} or newer is needed.")
+    say(f"  Compose {version}")
+    check.refuse_full_disk(site.folder)
+    say(f"  {shutil.disk_usage(site.folder).free / 2**30:.0f} GiB free")
+
+
+def write_settings(site: Site, hosts: list[str]) -> None:
+    """Write .env if it is not there; raises Refusal when no host is named, or the folder's name will not do."""
+    path = site.folder / ".env"
+    if path.exists():
+        say("  .env: is there, left as it is")
+        return
+    wrong = [host for host in hosts if not HOST.fullmatch(host)]
+    if wrong or not hosts:
+        raise Refusal(f"--host: {', '.join(wrong) or 'none given'}. Name each that users ask for: --host shop.example")
+    if not PROJECT.fullmatch(site.folder.name):
+        raise Refusal(f"{site.folder.name}: the folder's name becomes the project's; only a-z, 0-9, - and _ will do.")
+    write_new(path, settings(site.folder.name, hosts), 0o644)
+    say("  .env: written")
+
+
+def settings(name: str, hosts: list[str]) -> str:
+    """Return the settings of a new server; .env.example explains each."""
+    return (
+        "# Settings of this server; secrets are files in secrets/.\n"
+        f"COMPOSE_PROJECT_NAME={name}\n"
+        "COMPOSE_FILE=docker-compose.prod.yml\n"
+        f"TRUSTED_HOSTS={','.join(hosts)}\n"
+    )
+
+
+def write_secrets(site: Site) -> None:
+    """Write each secret that is missing, readable for the one user that needs it."""
+    folder = site.folder / "secrets"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    new = credentials.missing(folder)
+    for name, text in new.items():
+        write_new(folder / name, text, 0o600)
+    for uid, owned in credentials.OWNERS.items():
+        names = [name for name in owned if (folder / name).stat().st_uid != uid]
+        if names:
+            site.runner.change(commands.give(folder, uid, names, site.nginx_image))
+    say(f"  secrets: {', '.join(new) or 'all there'}{' written' if new else ''}")
+
+
+def write_certificate(site: Site) -> None:
+    """Make a self-signed certificate, so that nginx can start before there is a real one."""
+    folder = site.folder / "certificates"
+    files.folder(folder)
+    if all((folder / name).exists() for name in PAIR):
+        say("  certificate: is there, left as it is")
+        return
+    if any((folder / name).exists() for name in PAIR):
+        raise Refusal(f"certificates/ has only one of {' and '.join(PAIR)}. Put the other one there, or take it away.")
+    with tempfile.TemporaryDirectory(dir=site.folder) as name:
+        made = Path(name)
+        site.runner.change(commands.placeholder(made, site.host, site.nginx_image))
+        site.runner.change(commands.give(made, EDGE, list(PAIR), site.nginx_image))
+        for file in PAIR:
+            (made / file).replace(folder / file)
+    say("  certificate: a self-signed placeholder")
+
+
+def write_new(path: Path, text: str, mode: int) -> None:
+    """Write a file that must not be there yet, with its rights from the first byte on."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

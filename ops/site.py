@@ -1,0 +1,118 @@
+"""One server's folder: where its files are, and what its settings say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ops import serving
+from ops.commands import Compose, service
+from ops.errors import Refusal
+from ops.runner import Runner
+from ops.serving import Serving
+
+FILE = "docker-compose.prod.yml"
+
+
+@dataclass
+class Site:
+    """The folder, and the runner that carries commands out; `file` is the compose file of the release at hand."""
+
+    folder: Path
+    runner: Runner
+    file: Path
+
+    @cached_property
+    def compose(self) -> Compose:
+        """Commands of Compose for this folder."""
+        return Compose(self.folder, self.file)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What the compose file says, with the settings of .env put in."""
+        if not (self.folder / ".env").exists():
+            raise Refusal(f"{self.folder} is not set up. Run there: python3 -m ops init --host NAME")
+        config: dict[str, Any] = self.runner.look_json(self.compose.config())
+        return config
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return str(self.config["name"])
+
+    @property
+    def host(self) -> str:
+        """The first name that users ask for."""
+        hosts = self._web["environment"]["TRUSTED_HOSTS"]
+        return str(hosts).split(",")[0].strip().lstrip(".")
+
+    @property
+    def replicas(self) -> int:
+        """How many containers a colour has."""
+        return int(self._web["deploy"]["replicas"])
+
+    @property
+    def smoke_paths(self) -> list[str]:
+        """What a new release must answer with 200 before users meet it."""
+        return str(self.config["x-ops"]["smoke"]).split()
+
+    @property
+    def https(self) -> tuple[str, int]:
+        """The address and port of this machine where users' requests arrive."""
+        port = next(port for port in self.config["services"]["nginx"]["ports"] if port["target"] == 8443)
+        address = port.get("host_ip") or "0.0.0.0"  # noqa: S104 - what Docker does without one
+        return "127.0.0.1" if address in {"0.0.0.0", "::"} else address, int(port["published"])  # noqa: S104
+
+    @property
+    def nginx_image(self) -> str:
+        """The image of the edge, which also lends ops its tools."""
+        return str(self.config["services"]["nginx"]["image"])
+
+    @property
+    def _web(self) -> Any:
+        return self.config["services"][service("blue")]
+
+    @property
+    def state(self) -> Path:
+        """What ops itself keeps."""
+        return self.folder / "state"
+
+    @property
+    def serving_file(self) -> Path:
+        """What nginx reads to know the colour."""
+        return self.state / "serving" / "serving.conf"
+
+    @property
+    def serving(self) -> Serving:
+        """Which colour serves."""
+        return serving.read(self.serving_file)
+
+    @property
+    def history_file(self) -> Path:
+        """What was done."""
+        return self.state / "history.jsonl"
+
+    @property
+    def journal_file(self) -> Path:
+        """What is under way."""
+        return self.state / "operation.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Who is at it."""
+        return self.state / "lock"
+
+    @property
+    def releases(self) -> Path:
+        """The bundle of each release that is kept."""
+        return self.state / "releases"
+
+    def with_file(self, file: Path) -> Site:
+        """Return the same server with another release's compose file."""
+        return Site(self.folder, self.runner, file)
+
+    def colour_image(self, colour: str) -> str:
+        """Return the name by which the compose file knows a colour's image."""
+        return f"{self.name}:{colour}"

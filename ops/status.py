@@ -1,0 +1,104 @@
+"""`status`: what runs, what serves, who is at it, and what was done last."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ops import edge, history, journal, lock, release
+from ops.progress import say
+from ops.serving import COLOURS
+from ops.site import Site
+
+SHOWN = 5
+
+
+def status(site: Site, *, as_json: bool) -> None:
+    """Print how the server stands."""
+    found = look(site)
+    say(json.dumps(found, indent=2) if as_json else text(found))
+
+
+def look(site: Site) -> dict[str, Any]:
+    """Return how the server stands."""
+    serving = site.serving
+    answer = edge.ask_outside(site, "/health/version")
+    entries = history.entries(site.history_file)
+    return {
+        "name": site.name,
+        "serving": serving.colour,
+        "canary_percent": serving.percent,
+        "outside": {"status": answer.status, "body": answer.body[:300]},
+        "colours": {colour: _colour(site, colour) for colour in COLOURS},
+        "services": _services(site),
+        "under_way": lock.holder(site.lock_file),
+        "interrupted": bool(journal.read(site.journal_file)) and not lock.holder(site.lock_file),
+        "releases": [entry["image"] for entry in history.releases(entries)],
+        "history": entries[-SHOWN:],
+    }
+
+
+def _colour(site: Site, colour: str) -> dict[str, Any]:
+    found = release.containers(site, colour)
+    return {
+        "containers": [f"{container['State']['Status']} {_health(container)}".strip() for container in found],
+        "release": next((_labels(container)["org.opencontainers.image.revision"] for container in found), None),
+        "image": next((_image(site, container) for container in found), None),
+    }
+
+
+def _health(container: dict[str, Any]) -> str:
+    running = container["State"]["Status"] == "running"
+    return str(container["State"].get("Health", {}).get("Status", "")) if running else ""
+
+
+def _labels(container: dict[str, Any]) -> dict[str, str]:
+    return {"org.opencontainers.image.revision": "unknown", **(container["Config"].get("Labels") or {})}
+
+
+def _image(site: Site, container: dict[str, Any]) -> str:
+    """Return the digest under which a container's image was fetched, or its id when it was built here."""
+    name = str(container["Image"])
+    details = site.runner.tell(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", name])
+    digests = json.loads(details) if details.startswith("[") else []
+    return str(digests[0]) if digests else name
+
+
+def _services(site: Site) -> dict[str, str]:
+    rows = [json.loads(line) for line in site.runner.look(site.compose.ps()).splitlines()]
+    others = [row for row in rows if not row["Service"].startswith("web-") and row["Service"] != "migrate"]
+    return {row["Service"]: row["Health"] or row["State"] for row in others}
+
+
+def text(found: dict[str, Any]) -> str:
+    """Return it for people."""
+    lines = [f"{found['name']}: from outside, /health/version answers {found['outside']['status']} {_flat(found)}"]
+    for colour, seen in found["colours"].items():
+        lines.append(f"  web-{colour:6} {_share(found, colour):8} {seen['release'] or '-':14} {_states(seen)}")
+    lines += [f"  {name:10} {state}" for name, state in sorted(found["services"].items())]
+    if found["under_way"]:
+        lines.append(f"  under way: {found['under_way']}")
+    if found["interrupted"]:
+        lines.append("  the last command was interrupted; the next one mends what it left")
+    lines.append("last:")
+    lines += [f"  {_line(entry)}" for entry in found["history"]] or ["  nothing yet"]
+    return "\n".join(lines)
+
+
+def _flat(found: dict[str, Any]) -> str:
+    return " ".join(str(found["outside"]["body"]).split())
+
+
+def _share(found: dict[str, Any], colour: str) -> str:
+    if colour == found["serving"]:
+        return f"{100 - found['canary_percent']} %"
+    return f"{found['canary_percent']} %" if found["canary_percent"] else "idle"
+
+
+def _states(seen: dict[str, Any]) -> str:
+    return ", ".join(seen["containers"]) or "no container"
+
+
+def _line(entry: dict[str, Any]) -> str:
+    took = f"{entry['seconds']} s" if "seconds" in entry else ""
+    return f"{entry['time']} {entry['command']:9} {entry['result']:11} {entry['release']:14} {took:8} {entry['by']}"

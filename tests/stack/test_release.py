@@ -1,0 +1,109 @@
+"""Releases under load: users notice nothing of a deploy, a migration, a rollback or a canary, and lose nothing."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.helpers import wait_for
+from tests.stack.load import Load
+from tests.stack.server import HOST, steps
+
+REQUESTS = 30_000
+SLOWEST = 2.0  # seconds
+ROLLBACK = 10.0  # seconds
+pytestmark = pytest.mark.timeout(600)
+
+MIGRATION = '''
+COPY <<END /srv/migrations/versions/note.py
+"""A note on each product."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0a11ce5eed01"
+down_revision = "c7b90d51a3f8"
+
+def upgrade():
+    op.add_column("products", sa.Column("note", sa.Text()))
+END
+'''
+
+
+@pytest.fixture(scope="module")
+def drill(new_server, registry, one, figure):
+    """Do everything that a release can be, under one constant load, and return what was seen."""
+    two = registry.release("two")
+    three, four = (registry.release(name, MIGRATION) for name in ("three", "four"))
+    server = new_server(replicas=2)
+    server.ops("deploy", one)
+    seen = SimpleNamespace(server=server, outputs={}, serving={})
+
+    def act(name, *words):
+        seen.outputs[name] = server.ops(*words).stdout
+        seen.serving[name] = server.release()
+
+    with Load(server.https, HOST, server.token()) as load:
+        act("deploy", "deploy", two)
+        act("deploy with a migration", "deploy", three)
+        act("rollback", "rollback")
+        act("canary", "canary", four, "--percent", "20", "--for", "4")
+        act("promote", "promote")
+        act("canary again", "canary", one, "--percent", "20", "--for", "4")
+        act("abort", "abort")
+        wait_for(lambda: load.report.total >= REQUESTS, seconds=150, pause=0.5)
+    seen.report = load.report
+    figure(f"under load: {load.report}")
+    figure(f"answers of /health/version by release: {dict(load.report.releases)}")
+    for name, output in seen.outputs.items():
+        took = steps(output)
+        figure(f"{name}: {sum(took.values()):.1f} s ({', '.join(f'{step} {took[step]:.1f}' for step in took)})")
+    return seen
+
+
+def test_no_request_fails(drill):
+    """Of 30,000 requests and more, during every kind of release, not one fails."""
+    assert drill.report.failures == []
+    assert drill.report.total >= REQUESTS
+
+
+def test_no_request_waits_long(drill):
+    """The slowest answer is there within two seconds."""
+    assert drill.report.slowest <= SLOWEST
+
+
+def test_each_write_is_there_once(drill):
+    """Every product whose POST was answered 201 is in the database, once."""
+    rows = drill.server.sql(f"SELECT sku FROM products WHERE sku LIKE '{drill.report.created[0].split('-')[0]}-%'")
+    assert sorted(rows) == sorted(drill.report.created)
+
+
+def test_users_met_every_release(drill):
+    """Each step has put the release before users that it was to: the load did not pass it by."""
+    wanted = {
+        "deploy": "two",
+        "deploy with a migration": "three",
+        "rollback": "two",
+        "promote": "four",
+        "abort": "four",
+    }
+    assert {name: drill.serving[name] for name in wanted} == wanted
+    assert set(drill.report.releases) == {"one", "two", "three", "four"}
+
+
+def test_the_migration_was_applied(drill):
+    """The schema has what the migration adds, though the release that brought it was rolled back."""
+    assert drill.server.sql("SELECT version_num FROM alembic_version") == ["0a11ce5eed01"]
+
+
+def test_a_rollback_is_quick(drill):
+    """A rollback under load has users back at the release before within ten seconds."""
+    took = steps(drill.outputs["rollback"])
+    until_served = [took[step] for step in ("start", "ready", "smoke", "switch", "verify")]
+    assert sum(until_served) <= ROLLBACK
+
+
+def test_only_one_colour_is_left_running(drill):
+    """At the end the release that serves runs, and the one before is kept, stopped."""
+    status = drill.server.status()
+    idle = next(colour for colour in status["colours"] if colour != status["serving"])
+    assert status["colours"][status["serving"]]["containers"] == ["running healthy"] * 2
+    assert status["colours"][idle]["containers"] == ["exited"] * 2

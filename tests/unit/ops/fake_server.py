@@ -1,0 +1,196 @@
+"""A server with Docker, nginx and two colours, as far as ops looks: a command changes what the next one sees."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from ops import serving
+from ops.commands import Compose
+from ops.runner import Runner
+from ops.serving import COLOURS, DOORS, Serving
+from tests.unit.ops.faults import CommandError
+
+SECRETS = ("secret_key", "cache_acl")
+
+
+@dataclass
+class FakeRunner(Runner):
+    """The real runner, but for the process: the server does what it is told."""
+
+    server: "Server" = None
+
+    def _start(self, words, timeout, *, merge=False):  # noqa: ARG002
+        try:
+            code, output = 0, self.server.carry_out(words)
+        except CommandError as refused:
+            code, output = 1, str(refused)
+        return CompletedProcess(words, code, output, "")
+
+
+@dataclass
+class Server:
+    """One server's state; `done` has each command, `lost` what would have cost users an answer."""
+
+    folder: object
+    images: dict = field(default_factory=dict)  # by each name they have here
+    colours: dict = field(default_factory=dict)  # the image that a colour's container was made of
+    running: set = field(default_factory=set)
+    nginx: Serving = field(default_factory=lambda: Serving("blue"))
+    leaving: Serving = None  # what old workers still send requests to
+    one_offs: list = field(default_factory=list)
+    log: str = ""  # what nginx logs
+    done: list = field(default_factory=list)
+    lost: list = field(default_factory=list)
+    fail: object = lambda _words: None  # raises to let a command fail, or to be killed before it
+    after: object = lambda _words: None  # likewise, when it is done
+    unpack: object = None  # copies the bundle of an image
+    compose: str = "2.40.1\n"
+    given: dict = field(default_factory=dict)  # files, and the user that they were given to
+    hashes: dict = field(default_factory=lambda: {"db": "1", "nginx": "1", "web-blue": "1", "migrate": "1"})
+    made_from: dict = field(default_factory=lambda: {"db": "1", "nginx": "1"})
+
+    @property
+    def state(self):
+        """What ops keeps."""
+        return self.folder / "state"
+
+    def carry_out(self, words):
+        """Do what a command says and return what it prints."""
+        self.fail(words)
+        self.done.append(" ".join(words))
+        output = self._do(self._short(words))
+        self.after(words)
+        return output
+
+    def _short(self, words):
+        words = words[2:] if words[0] == "env" else words
+        prefix = len(Compose("", "").words())
+        return ["compose", *words[prefix:]] if words[:2] == ["docker", "compose"] and "--file" in words else words
+
+    def _do(self, words):
+        text = " ".join(words)
+        for start, method in {
+            "compose config --format": self._config,
+            "compose config --hash": lambda _: "".join(f"{name} {value}\n" for name, value in self.hashes.items()),
+            "compose up": self._up,
+            "compose stop": self._stop,
+            "compose ps": self._ps,
+            "compose logs": lambda _: self.log,
+            "compose run": self._run,
+            "docker exec": lambda words: self._beside_nginx(words[3:]),
+            "docker ps": self._list,
+            "docker image inspect": self._inspect_image,
+            "docker inspect": self._inspect,
+            "docker image tag": self._tag,
+            "docker image rm": lambda words: self.images.pop(words[-1], None) and "",
+            "docker rm": lambda words: [self.one_offs.remove(name) for name in words[4:]] and "",
+            "docker pull": lambda _: "",
+            "docker create": lambda _: self.one_offs.append("made") or "made\n",
+            "docker cp": self._copy,
+            "cosign verify": lambda _: "",
+            "docker version": lambda _: "29.0.0\n",
+            "docker compose version": lambda _: self.compose,
+            "docker run": self._given,
+            "docker logs": lambda _: "Traceback: no module named shop",
+        }.items():
+            if text.startswith(start):
+                return method(words) or ""
+        raise AssertionError(f"the fake server knows no {text}")
+
+    def _config(self, _words):
+        web = {"environment": {"TRUSTED_HOSTS": "shop.example"}, "deploy": {"replicas": 1}}
+        nginx = {"image": "nginx:1.30", "ports": [{"target": 8443, "published": "443"}]}
+        secrets = {name: {"file": str(self.folder / "secrets" / name)} for name in SECRETS}
+        services = {"web-blue": web, "web-green": web, "nginx": nginx}
+        return json.dumps(
+            {"name": "shop", "services": services, "secrets": secrets, "x-ops": {"smoke": "/api/products"}}
+        )
+
+    def _up(self, words):
+        if words[-1].startswith("web-"):
+            colour = words[-1][4:]
+            self.colours[colour] = self.images[f"shop:{colour}"]
+            self.running.add(colour)
+
+    def _stop(self, words):
+        colour = words[-1][4:]
+        for met in (self.nginx, self.leaving):
+            if met and colour in self.running and (colour == met.colour or met.percent):
+                self.lost.append(f"{colour} was stopped while nginx sent users there")
+        self.running.discard(colour)
+
+    def _ps(self, _words):
+        rows = self.made_from.items()
+        label = "com.docker.compose.config-hash"
+        return "\n".join(
+            json.dumps({"Service": name, "State": "running", "Health": "", "Labels": f"a=b,{label}={value},c"})
+            for name, value in rows
+        )
+
+    def _run(self, words):
+        image = next(image for image in self.images.values() if f"MIGRATE_IMAGE={image.name}" in self.done[-1])
+        return image.pending if words[-1] == "pending" else ""
+
+    def _list(self, words):
+        if "label=com.docker.compose.oneoff=True" in words:
+            return "\n".join(self.one_offs)
+        found = [colour for colour in COLOURS if f"label=com.docker.compose.service=web-{colour}" in words]
+        return "\n".join(colour for colour in found if colour in self.colours)
+
+    def _inspect_image(self, words):
+        image = self.images.get(words[-1])
+        if not image:
+            raise CommandError(f"Error: No such image: {words[-1]}")
+        if "--format" in words:
+            return json.dumps([image.name])
+        labels = {"org.opencontainers.image.revision": image.commit}
+        return json.dumps([{"Config": {"Labels": labels}, "RepoDigests": [image.name]}])
+
+    def _inspect(self, words):
+        return json.dumps([self._container(name) for name in words if name in COLOURS])
+
+    def _container(self, colour):
+        image = self.colours[colour]
+        status = "running" if colour in self.running and not image.ends else "exited"
+        state = {"Status": status, "ExitCode": 3}
+        networks = {"shop_inside": {"IPAddress": "10.0.9.9"}, "shop_outside": {"IPAddress": f"address-of-{colour}"}}
+        name = f"/shop-web-{colour}-1"
+        known = {"Image": image.name, "Config": {"Labels": {"org.opencontainers.image.revision": image.commit}}}
+        return {"Name": name, "State": state, "RestartCount": 0, "NetworkSettings": {"Networks": networks}, **known}
+
+    def _tag(self, words):
+        self.images[words[-1]] = self.images[words[-2]]
+
+    def _copy(self, words):
+        return self.unpack(words[-1])
+
+    def _given(self, words):
+        if "chown" in words:
+            uid = words[words.index("chown") + 2]
+            names = [word.removeprefix("/given/") for word in words if word.startswith("/given/")]
+            self.given.update(dict.fromkeys(names, uid))
+        else:
+            folder = Path(words[words.index("--volume") + 1].partition(":")[0])
+            for name in ("fullchain.pem", "privkey.pem"):
+                (folder / name).write_text("self-signed", encoding="utf-8")
+
+    def _beside_nginx(self, words):
+        if words[0] == "curl":
+            return "{1}\n{0}".format(*self._ask(words[-1]))
+        if words[0] == "sh":
+            left, self.leaving = self.leaving, None
+            return "/proc/9/cmdline" if left else ""
+        if words[-1] == "reload":
+            self.leaving, self.nginx = self.nginx, serving.read(self.state / "serving" / "serving.conf")
+        return ""
+
+    def _ask(self, url):
+        door, _, path = url.removeprefix("http://").partition("/")
+        addresses = {f"address-of-{colour}:8000": colour for colour in COLOURS}
+        doors = {address.removeprefix("http://"): colour for colour, address in DOORS.items()}
+        return self.answer({**addresses, **doors}[door], f"/{path}")
+
+    def answer(self, colour, path):
+        """Return what a colour answers."""
+        return self.colours[colour].answer(path) if colour in self.running else (502, "")

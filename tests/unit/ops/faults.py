@@ -1,0 +1,21 @@
+"""What goes wrong in the tests: a command that fails, and a process that is killed."""
+
+
+class Killed(BaseException):
+    """What kill -9 is: nobody can catch it, so nothing is put back."""
+
+
+class CommandError(Exception):
+    """A command ends with 1 and says this."""
+
+
+def failing(text, times=1):
+    """Return a hook that lets the first commands with a text fail."""
+    left = [text] * times
+
+    def fail(words):
+        if left and text in " ".join(words):
+            left.pop()
+            raise CommandError("it is broken")
+
+    return fail

@@ -1,0 +1,68 @@
+"""What must be well before a release is begun."""
+
+import shutil
+
+import pytest
+
+from ops import check, release
+from ops.errors import Refusal
+from tests.helpers import ROOT
+
+
+def test_well(shop):
+    """Where all is well there is nothing to note; what keeps data and the edge are started."""
+    assert check.check(shop.site()) == ""
+    assert [done.split()[-1] for done in shop.server.done if " up " in done] == ["redis-sessions", "nginx"]
+
+
+def test_missing_secrets(shop):
+    """Secrets that are missing are all named, with the remedy, before anything is started."""
+    shutil.rmtree(shop.folder / "secrets")
+    with pytest.raises(Refusal, match=r"secrets/cache_acl, secrets/secret_key\. `python3 -m ops init`"):
+        check.check(shop.site())
+    assert not any(" up " in done for done in shop.server.done)
+
+
+def test_full_disk(tmp_path, monkeypatch):
+    """A disk without room is refused, and the message says how much there is."""
+    monkeypatch.setattr(check, "FREE_BYTES", 2**80)
+    with pytest.raises(Refusal, match=r"Only \d+\.\d GiB are free"):
+        check.refuse_full_disk(tmp_path)
+
+
+def test_changed(shop):
+    """A service that runs by an older definition is named: a deploy leaves it alone."""
+    shop.server.hashes["db"] = "2"
+    assert check.changed_services(shop.site()) == ["db"]
+    assert "--no-deps db" in check.check(shop.site())
+
+
+@pytest.mark.parametrize("name", ["web-blue", "migrate"])
+def test_colours_change(shop, name):
+    """Colours and migrations are made anew by each deploy, so they are not named."""
+    shop.server.made_from[name] = "0"
+    assert check.changed_services(shop.site()) == []
+
+
+def test_not_running(shop):
+    """A service without a container is not named: it will be made by today's definition."""
+    del shop.server.made_from["db"]
+    assert check.changed_services(shop.site()) == []
+
+
+def test_install(shop):
+    """Installing a bundle leaves nothing of the old one, and no compiled files of the new one."""
+    (shop.folder / "ops/old.py").write_text("", encoding="utf-8")
+    second = shop.fetched("second")
+    bundle = release.bundle_of(shop.site(), second.name)
+    (bundle / "ops/__pycache__").mkdir()
+    check.install(shop.site(), release.find(shop.site(), second.name))
+    assert [path.name for path in (shop.folder / "ops").iterdir()] == ["__main__.py"]
+    assert not list(shop.folder.glob("*.new"))
+
+
+def test_the_bundle_is_what_is_installed():
+    """The image's bundle has what is installed from it."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert all(f"COPY {name} bundle/{name}" in text for name in ("nginx", "postgres", "ops"))
+    assert f"COPY {check.FILE} bundle/" in text

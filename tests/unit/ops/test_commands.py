@@ -1,0 +1,112 @@
+"""The commands whose words matter: what a wrong one would do is in each claim."""
+
+import itertools
+from pathlib import Path
+
+from ops import commands
+from ops.commands import Compose
+
+COMPOSE = Compose(Path("/srv/shop"), Path("/srv/shop/state/releases/1/docker-compose.prod.yml"))
+PREFIX = [
+    *["docker", "compose", "--project-directory", "/srv/shop"],
+    *["--file", "/srv/shop/state/releases/1/docker-compose.prod.yml"],
+]
+IMAGE = "registry.example/shop@sha256:00"
+
+
+def test_start_colour():
+    """Starting a colour touches no other service, and neither builds nor pulls: what runs is what was verified."""
+    options = ["--detach", "--no-deps", "--no-build", "--pull", "never"]
+    assert COMPOSE.start_colour("blue") == [*PREFIX, "up", *options, "web-blue"]
+
+
+def test_stop_colour():
+    """Stopping a colour keeps its containers, and touches the one service."""
+    assert COMPOSE.stop_colour("green") == [*PREFIX, "stop", "web-green"]
+
+
+def test_start_data():
+    """A database that runs is not made anew by a deploy, whatever has changed in its definition."""
+    options = ["--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "120"]
+    assert COMPOSE.start_data() == [*PREFIX, "up", *options, "db", "redis-cache", "redis-sessions"]
+
+
+def test_start_edge():
+    """Nor is nginx."""
+    options = ["--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "60"]
+    assert COMPOSE.start_edge() == [*PREFIX, "up", *options, "nginx"]
+
+
+def test_migrate():
+    """Migrations run in the image that is named, by the environment: no tag is moved before they have."""
+    words = ["run", "--rm", "--no-deps", "-T", "migrate", "flask", "db", "upgrade"]
+    assert COMPOSE.migrate(IMAGE, "flask", "db", "upgrade") == ["env", f"MIGRATE_IMAGE={IMAGE}", *PREFIX, *words]
+
+
+def test_verify_signature():
+    """The signature is checked with the server's key, of the digest that will run."""
+    expected = ["cosign", "verify", "--key", "/srv/shop/secrets/cosign.pub", "--insecure-ignore-tlog=true", IMAGE]
+    assert commands.verify_signature(IMAGE, Path("/srv/shop/secrets/cosign.pub")) == expected
+
+
+def test_in_edge():
+    """A command beside nginx runs in the project's own nginx, without a terminal."""
+    assert commands.in_edge("shop", "nginx", "-t") == ["docker", "exec", "shop-nginx-1", "nginx", "-t"]
+
+
+def values(words, option):
+    """Return what follows each use of an option."""
+    return {after for before, after in itertools.pairwise(words) if before == option}
+
+
+def filters(words):
+    """Return the labels that a `docker ps` asks for."""
+    return {label.removeprefix("label=com.docker.compose.") for label in values(words, "--filter")}
+
+
+def test_containers():
+    """A colour's containers are those of this project and that service, without one-off containers."""
+    words = commands.containers("shop", "blue")
+    assert words[:4] == ["docker", "ps", "--all", "--quiet"]
+    assert filters(words) == {"project=shop", "service=web-blue", "oneoff=False"}
+
+
+def test_one_offs():
+    """One-off containers are those of this project only: they are taken away."""
+    words = commands.one_offs("shop")
+    assert words[:4] == ["docker", "ps", "--all", "--quiet"]
+    assert filters(words) == {"project=shop", "oneoff=True"}
+
+
+def test_create():
+    """The container that a bundle is copied from counts as a one-off of the project, so a killed deploy leaves none."""
+    words = commands.create(IMAGE, "shop")
+    assert {f"label={label}" for label in values(words, "--label")} == values(commands.one_offs("shop"), "--filter")
+    assert words[:4] == ["docker", "create", "--network", "none"]
+    assert words[-1] == IMAGE
+
+
+def test_remove_image():
+    """An image that something still uses is not forced away."""
+    assert commands.remove_image(IMAGE) == ["docker", "image", "rm", IMAGE]
+
+
+def test_give():
+    """Files are given away by a container that can do nothing else and has no network."""
+    words = commands.give(Path("/srv/shop/secrets"), 10001, ["secret_key"], "nginx:1.30")
+    assert words[:8] == ["docker", "run", "--rm", "--network", "none", "--user", "0:0", "--cap-drop"]
+    assert words[8] == "ALL"
+    assert words[-3:] == ["nginx:1.30", "10001:10001", "/given/secret_key"]
+
+
+def test_ask():
+    """A request from beside nginx names the host, for the application refuses any other, and has an end."""
+    words = commands.ask("http://127.0.0.1:8001/health", "shop.example")
+    assert "Host: shop.example" in words
+    assert "--max-time" in words
+    assert words[-1] == "http://127.0.0.1:8001/health"
+
+
+def test_the_edge_reads_what_it_runs_with():
+    """Nginx checks and reloads the file that the compose file starts it with."""
+    assert commands.test_edge()[:3] == commands.reload_edge()[:3] == ["nginx", "-c", "/etc/nginx/edge/production.conf"]

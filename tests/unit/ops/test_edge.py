@@ -1,0 +1,118 @@
+"""nginx, as ops uses it."""
+
+import os
+
+import pytest
+
+from ops import edge
+from ops.errors import Failure
+from ops.serving import Serving
+from tests.helpers import free_port
+from tests.unit.ops.faults import failing
+
+real_ask_outside = edge.ask_outside  # before a fixture puts the fake server's in its place
+
+
+@pytest.fixture
+def source(tmp_path):
+    """The configuration of a release."""
+    for name in ("nginx.conf", "snippets/tls.conf", "snippets/deep/er.conf"):
+        (tmp_path / "new" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "new" / name).write_text(name, encoding="utf-8")
+    return tmp_path / "new"
+
+
+def files(folder):
+    """Return the files of a folder, by their names in it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_install(shop, source):
+    """What lies there is the release's, in its folders, with nothing of how it came."""
+    edge.install(shop.site(), source)
+    assert files(shop.folder / "nginx") == files(source)
+    assert (shop.folder / "nginx/snippets/deep/er.conf").read_text(encoding="utf-8") == "snippets/deep/er.conf"
+
+
+def test_gone(shop, source):
+    """A file that the release no longer has is gone, in folders too: nginx would include it."""
+    for name in ("old.conf", "snippets/old.conf", "nginx.conf.new"):
+        (shop.folder / "nginx" / name).parent.mkdir(exist_ok=True)
+        (shop.folder / "nginx" / name).write_text("old", encoding="utf-8")
+    edge.install(shop.site(), source)
+    assert files(shop.folder / "nginx") == files(source)
+
+
+def test_same_folder(shop, source):
+    """The folder itself stays the same one: it is mounted, and nginx would go on with a folder that was replaced."""
+    before = (shop.folder / "nginx").stat().st_ino
+    edge.install(shop.site(), source)
+    assert (shop.folder / "nginx").stat().st_ino == before
+
+
+def test_nginx_may_read_it(shop, source):
+    """Nginx runs as a user of its own and reads them, whatever the umask of the person who deploys."""
+    before = os.umask(0o077)
+    try:
+        edge.install(shop.site(), source)
+    finally:
+        os.umask(before)
+    paths = (shop.folder / "nginx/snippets").rglob("*")
+    assert all(path.stat().st_mode & 0o004 for path in paths)
+
+
+def test_dry_run(shop, source):
+    """A dry run installs nothing."""
+    edge.install(shop.site(dry=True), source)
+    assert files(shop.folder / "nginx") == {"production.conf"}
+
+
+def test_serve(shop):
+    """To serve another colour, the file is written, checked by nginx and taken over."""
+    shop.server.running.add("blue")
+    edge.serve(shop.site(), Serving("blue"))
+    assert shop.server.nginx == Serving("blue")
+    assert [done.split()[-1] for done in shop.server.done if "nginx -c" in done] == ["-t", "reload"]
+
+
+def test_refused(shop):
+    """A configuration that nginx refuses is not taken over."""
+    shop.server.fail = failing("-c /etc/nginx/edge/production.conf -t")
+    with pytest.raises(Failure):
+        edge.serve(shop.site(), Serving("blue"))
+    assert shop.server.nginx == Serving("green")
+
+
+def test_drain(shop):
+    """It waits while an old worker still ends requests."""
+    shop.server.leaving = Serving("blue")
+    edge.drain(shop.site())
+    assert len([done for done in shop.server.done if "hutting down" in done]) == 2
+
+
+def test_drain_has_an_end(shop, monkeypatch):
+    """A worker that never ends is a failure that says how many are left."""
+    monkeypatch.setattr(shop.server, "_beside_nginx", lambda _words: "/proc/9/cmdline\n/proc/10/cmdline")
+    with pytest.raises(Failure, match=r"within 40 s\. Last seen: 2 of them still there"):
+        edge.drain(shop.site())
+
+
+def test_ask(shop):
+    """An answer from beside nginx is its status and its body."""
+    assert edge.ask(shop.site(), "http://127.0.0.1:8002/health/version") == edge.Answer(200, '{"release": "first"}')
+
+
+def test_no_answer(shop):
+    """Where nothing answers the status is 0, and the text says why."""
+    shop.server.fail = failing("curl")
+    answer = edge.ask(shop.site(), "http://127.0.0.1:8002/health")
+    assert (answer.status, answer.body.strip()) == (0, "it is broken")
+
+
+def test_nobody_listens():
+    """Nor is it an error from outside."""
+
+    class Site:
+        host, https = "shop.example", ("127.0.0.1", free_port())
+
+    assert real_ask_outside(Site, "/") == edge.Answer(0, "ConnectionRefusedError: [Errno 111] Connection refused")

@@ -1,0 +1,150 @@
+"""Fetching a release: by digest only, its signature before anything of it is used, its bundle whole or not at all."""
+
+import os
+import stat
+
+import pytest
+
+from ops import fetch, release
+from ops.errors import Failure, Refusal
+from ops.lock import INHERITED
+from ops.site import FILE
+from tests.unit.ops.fake_image import Image
+from tests.unit.ops.faults import failing
+
+DIGEST = "sha256:" + "0a" * 32
+
+
+@pytest.mark.parametrize("name", ["shop", "registry.example:5000/team/shop", "shop:1.2"])
+def test_by_digest(name):
+    """An image that is named by its digest is taken."""
+    assert fetch.by_digest(f"{name}@{DIGEST}") == f"{name}@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *["", "shop", "shop:latest", "registry.example/shop:1.2", DIGEST, f"@{DIGEST}"],
+        *[f"shop@{DIGEST.upper()}", f"shop@sha256:{'0A' * 32}", f"shop@{DIGEST[:-1]}", f"shop@{DIGEST}0"],
+        *[f"shop@{DIGEST}\n", f"shop @{DIGEST}", f"shop@sha512:{'0' * 128}", "--help"],
+    ],
+)
+def test_refused(image):
+    """Anything else is refused, and the message says what to give."""
+    with pytest.raises(Refusal, match=r"NAME@sha256:…"):
+        fetch.by_digest(image)
+
+
+@pytest.fixture
+def image(shop):
+    """An image in a registry, whose bundle is not here yet."""
+    found = Image("second")
+    shop.server.images[found.name] = found
+    shop.server.unpack = lambda folder: shop.unpack(type(shop.folder)(folder), "second")
+    return found
+
+
+@pytest.fixture
+def signed(shop):
+    """The server has a key to check signatures with."""
+    (shop.folder / "secrets" / "cosign.pub").write_text("a key", encoding="utf-8")
+
+
+def starts(shop):
+    """Return how each command begins."""
+    return [" ".join(done.split()[:2]) for done in shop.server.done if not done.startswith("docker compose")]
+
+
+def test_bundle(shop, image):
+    """The release's files lie in a folder of its own, and the container that they were copied from is gone."""
+    bundle = fetch.fetch(shop.site(), image.name)
+    assert bundle == release.bundle_of(shop.site(), image.name)
+    assert (bundle / FILE).read_text(encoding="utf-8") == "second"
+    assert shop.server.one_offs == []
+
+
+@pytest.mark.usefixtures("signed")
+def test_signature_comes_first(shop, image):
+    """The signature is checked before anything of the image is used."""
+    fetch.fetch(shop.site(), image.name)
+    assert starts(shop) == ["docker pull", "cosign verify", "docker create", "docker cp", "docker rm"]
+
+
+@pytest.mark.usefixtures("signed")
+def test_wrong_signature(shop, image):
+    """An image that is not signed with the key leaves nothing behind."""
+    shop.server.fail = failing("cosign")
+    with pytest.raises(Failure, match="cosign verify"):
+        fetch.fetch(shop.site(), image.name)
+    assert starts(shop) == ["docker pull"]
+    assert not release.bundle_of(shop.site(), image.name).exists()
+
+
+def test_no_key(shop, image):
+    """Without a key no signature is asked for."""
+    fetch.fetch(shop.site(), image.name)
+    assert "cosign verify" not in starts(shop)
+
+
+def test_cut_short(shop, image):
+    """Where copying fails there is no half a bundle, and the container is gone all the same."""
+    shop.server.fail = failing("docker cp")
+    with pytest.raises(Failure, match="docker cp"):
+        fetch.fetch(shop.site(), image.name)
+    assert not release.bundle_of(shop.site(), image.name).exists()
+    assert shop.server.one_offs == []
+
+
+def test_again(shop, image):
+    """A bundle that was there before is the image's afterwards, with nothing of its own left."""
+    bundle = release.bundle_of(shop.site(), image.name)
+    (bundle / "ops").mkdir(parents=True)
+    (bundle / "ops" / "old.py").write_text("", encoding="utf-8")
+    fetch.fetch(shop.site(), image.name)
+    assert not (bundle / "ops" / "old.py").exists()
+
+
+def test_foreign_image(shop, image):
+    """An image without a bundle is refused, and the message says why."""
+    shop.server.unpack = lambda _folder: ""
+    with pytest.raises(Refusal, match="carries no bundle"):
+        fetch.fetch(shop.site(), image.name)
+
+
+@pytest.fixture
+def became(monkeypatch):
+    """What the process became."""
+    found = {}
+
+    def execve(program, words, environment):
+        descriptor = int(environment[INHERITED])
+        found.update(program=program, words=words, environment=environment, kept=os.get_inheritable(descriptor))
+        found.update(there=stat.S_ISREG(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(os, "execve", execve)
+    monkeypatch.setattr(os, "chdir", lambda folder: found.update(folder=folder))
+    return found
+
+
+def test_continue(shop, image, became):
+    """The rest is done by the release's own ops, in its bundle, with the same words and the server's folder."""
+    fetch.fetch_and_continue(shop.site(), image.name, ["deploy", image.name])
+    assert became["words"][1:] == ["-m", "ops", "deploy", image.name]
+    assert became["folder"] == release.bundle_of(shop.site(), image.name)
+    assert became["environment"][fetch.FOLDER] == str(shop.folder)
+    assert became["environment"][fetch.FETCHED] == image.name
+
+
+def test_lock_is_kept(shop, image, became):
+    """The lock goes along: its descriptor is open and stays open."""
+    fetch.fetch_and_continue(shop.site(), image.name, ["deploy", image.name])
+    assert became["kept"]
+    assert became["there"]
+
+
+def test_dry_run(shop, image, became):
+    """A dry run does not become anything else and unpacks nothing."""
+    fetch.fetch_and_continue(shop.site(dry=True), image.name, ["deploy", image.name])
+    assert became == {}
+    assert starts(shop) == []
+    assert not release.bundle_of(shop.site(), image.name).exists()

@@ -1,0 +1,164 @@
+"""init: what it makes, and that it never changes what is there."""
+
+import os
+import stat
+
+import pytest
+
+from ops import check, credentials, init
+from ops.errors import Failure, Refusal
+from ops.serving import Serving
+from ops.site import FILE, Site
+from tests.unit.ops.fake_server import FakeRunner, Server
+from tests.unit.ops.faults import failing
+
+
+class NewServer:
+    """A folder into which a bundle was unpacked, and nothing else."""
+
+    def __init__(self, folder):
+        self.folder, self.server = folder, Server(folder)
+
+    @property
+    def site(self):
+        """What each command begins with."""
+        return Site(self.folder, FakeRunner(server=self.server), self.folder / FILE)
+
+    def init(self, *hosts):
+        """Give the command."""
+        init.init(self.site, list(hosts))
+
+    def files(self):
+        """Return each file with its text."""
+        found = [path for path in self.folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_text(encoding="utf-8") for path in found}
+
+    def mode(self, name):
+        """Return a file's rights."""
+        return stat.S_IMODE((self.folder / name).stat().st_mode)
+
+
+@pytest.fixture
+def new(tmp_path, monkeypatch):
+    """A new server, with room on its disk."""
+    monkeypatch.setattr(check, "FREE_BYTES", 0)
+    (tmp_path / "shop").mkdir()
+    return NewServer(tmp_path / "shop")
+
+
+def test_settings():
+    """The settings name the project after its folder, its one compose file, and the hosts; and hold no secret."""
+    lines = init.settings("shop", ["shop.example", "www.shop.example"]).splitlines()
+    assert lines[1:] == [
+        "COMPOSE_PROJECT_NAME=shop",
+        "COMPOSE_FILE=docker-compose.prod.yml",
+        "TRUSTED_HOSTS=shop.example,www.shop.example",
+    ]
+
+
+def test_all(new):
+    """A new server gets settings, secrets, a certificate and a colour."""
+    new.init("shop.example")
+    assert {".env", "secrets/secret_key", "certificates/fullchain.pem", "certificates/privkey.pem"} <= set(new.files())
+    assert new.site.serving == Serving("blue")
+
+
+def test_rights(new):
+    """Secrets are readable for one user alone, each for the one that needs it."""
+    new.init("shop.example")
+    assert new.mode("secrets") == 0o700
+    assert {new.mode(name) for name in new.files() if name.startswith("secrets/")} == {0o600}
+    assert new.server.given["secret_key"] == "10001:10001"
+    assert new.server.given["postgres_password"] == "999:999"
+    assert new.server.given["privkey.pem"] == "101:101"
+
+
+def test_again(new):
+    """A second time, nothing changes."""
+    new.init("shop.example")
+    before = new.files()
+    new.init("other.example")
+    assert new.files() == before
+
+
+def test_what_is_there_stays(new):
+    """Whatever of it is there already stays as it is."""
+    new.init("shop.example")
+    before = new.files()
+    for name in before:
+        (new.folder / name).write_text("mine", encoding="utf-8")
+    new.init("shop.example")
+    assert set(new.files().values()) == {"mine"}
+
+
+@pytest.mark.parametrize("text", ["--entrypoint chown", "--entrypoint openssl"])
+def test_failed_half_way(new, text):
+    """Where it failed half way, for the image could not be pulled, a second time makes good what is missing."""
+    new.server.fail = failing(text)
+    with pytest.raises(Failure):
+        new.init("shop.example")
+    new.init("shop.example")
+    assert set(new.server.given) == {*credentials.missing(new.folder / "none"), "fullchain.pem", "privkey.pem"}
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [[], [""], ["Shop.example"], ["shop.example:443"], ["https://shop.example"], [".shop.example"], ["a", "b,c"]],
+)
+def test_hosts(new, hosts):
+    """Without a name that users can ask for nothing is written, and the message shows one."""
+    with pytest.raises(Refusal, match=r"--host shop\.example"):
+        new.init(*hosts)
+    assert new.files() == {}
+
+
+@pytest.mark.parametrize("name", ["Shop", "my shop", "_shop"])
+def test_folder(tmp_path, monkeypatch, name):
+    """A folder whose name cannot be a project's is refused."""
+    monkeypatch.setattr(check, "FREE_BYTES", 0)
+    (tmp_path / name).mkdir()
+    new = NewServer(tmp_path / name)
+    with pytest.raises(Refusal, match=name):
+        new.init("shop.example")
+    assert new.files() == {}
+
+
+@pytest.mark.parametrize(
+    ("version", "content"), [("2.24.0", True), ("v5.0.1", True), ("2.23.3", False), ("1.29.2", False)]
+)
+def test_compose(new, version, content):
+    """A Compose that is too old for the compose file is refused by its version."""
+    new.server.compose = version
+    if content:
+        new.init("shop.example")
+    else:
+        with pytest.raises(Refusal, match=version):
+            new.init("shop.example")
+        assert new.files() == {}
+
+
+def test_full_disk(new, monkeypatch):
+    """A disk without room is refused before anything is written to it."""
+    monkeypatch.setattr(check, "FREE_BYTES", 2**80)
+    with pytest.raises(Refusal, match="are free"):
+        new.init("shop.example")
+    assert new.files() == {}
+
+
+def test_no_docker(new):
+    """Without an engine nothing is written."""
+    new.server.fail = failing("docker version")
+    with pytest.raises(Failure, match="docker version"):
+        new.init("shop.example")
+    assert new.files() == {}
+
+
+@pytest.mark.parametrize("name", ["state/serving", "certificates"])
+def test_nginx_may_enter(new, name):
+    """Nginx may enter the folders that it reads, whatever the umask of the person who gives the command."""
+    before = os.umask(0o077)
+    try:
+        new.init("shop.example")
+    finally:
+        os.umask(before)
+    assert new.mode(name) & 0o055 == 0o055
