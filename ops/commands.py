@@ -96,7 +96,7 @@ def leaving_workers() -> Words:
 def ask(url: str, host: str) -> Words:
     """Request an address, by a host's name, and print the body and, on a line of its own, the status."""
     return [
-        *["curl", "--silent", "--show-error", "--max-time", "5", "--header", f"Host: {host}"],
+        *["curl", "--silent", "--show-error", "--stderr", "-", "--max-time", "5", "--header", f"Host: {host}"],
         *["--write-out", "\n%{http_code}", url],
     ]
 

@@ -162,3 +162,13 @@ def test_nginx_may_enter(new, name):
     finally:
         os.umask(before)
     assert new.mode(name) & 0o055 == 0o055
+
+
+@pytest.mark.parametrize("name", ["fullchain.pem", "privkey.pem"])
+def test_half_a_pair(new, name):
+    """A certificate without its key, or a key without its certificate, is somebody's: it is not written over."""
+    (new.folder / "certificates").mkdir()
+    (new.folder / "certificates" / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(Refusal, match="only one of"):
+        new.init("shop.example")
+    assert [path.name for path in (new.folder / "certificates").iterdir()] == [name]
