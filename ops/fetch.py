@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from ops import commands, release
-from ops.errors import Refusal
+from ops.errors import Failure, Refusal
 from ops.lock import INHERITED, locked
 from ops.progress import say, step
 from ops.site import FILE, Site
@@ -67,6 +67,8 @@ def unpack(site: Site, image: str) -> Path:
         new.mkdir(parents=True)
     try:
         site.runner.change(commands.copy_bundle(container, new))
+    except Failure as failure:
+        raise Refusal(f"{image} carries no bundle in /srv/bundle.\n{failure}") from failure
     finally:
         site.runner.change(commands.remove_containers([container]))
     if site.runner.dry:

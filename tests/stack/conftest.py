@@ -112,9 +112,14 @@ def container(first_start):
 
 @pytest.fixture(scope="session")
 def figure(request):
-    """Return a function that prints a figure among the tests' results."""
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    return lambda text: reporter.write_line(f"\n  {text}") if reporter else None
+    """Return a function that prints a figure among the tests' results, also of tests that pass."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def show(text):
+        with capture.global_and_fixture_disabled():
+            print(f"\n  {text}")  # noqa: T201 - what it is for
+
+    return show
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,21 @@
 
 import os
 import re
+import secrets
 import subprocess
 import tarfile
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from tests.helpers import wait_for
 from tests.stack.compose import docker
-from tests.stack.project import CANARY
+from tests.stack.project import CANARY, copy
 
 UNWANTED = re.compile(r"(^|/)(\.env|\.flaskenv|\.git|tests|backups|certbot|Makefile|docker-compose\.yml)(/|$)")
+BASE = "python:3.14-slim"
+SIZE = 70_000_000  # bytes
 SMALL = 1_000_000  # bytes; a canary is some 30
 PRODUCTION = {
     "SECRET_KEY": "x7Gq2mZp9sLw4kTv8nBr3cYd6hJf1aEu0iOo5",
@@ -58,6 +63,51 @@ def test_no_canary_is_in_any_layer(layers):
 def test_only_what_runs_is_in_the_image(layers):
     """No .env, .flaskenv, .git, tests or development file of the project is in any layer."""
     assert [name for name, _ in layers if name.startswith("srv/") and UNWANTED.search(name)] == []
+
+
+def test_the_image_is_small(image, figure):
+    """What the Dockerfile adds to its base image is at most 70 MB."""
+    sizes = docker("image", "inspect", "--format={{.Size}}", image, BASE).stdout.split()
+    added = int(sizes[0]) - int(sizes[1])
+    figure(f"image: {added / 1e6:.1f} MB over {BASE}")
+    assert added <= SIZE
+
+
+def test_bytecode_is_there(image):
+    """Nothing has to be compiled when the application starts: on a read-only disk it would be at each start."""
+    script = "import app, flask, sqlalchemy, config; print(*(m.__cached__ for m in (app, flask, sqlalchemy, config)))"
+    paths = docker("run", "--rm", "--network=none", image, "python", "-c", script).stdout.split()
+    assert len(docker("run", "--rm", "--network=none", image, "ls", *paths).stdout.split()) == len(paths)
+
+
+def test_a_change_of_code_installs_nothing_again(tmp_path, figure):
+    """After a change of one line the dependencies come from the cache of the first build."""
+    folder, name = tmp_path / "project", f"build-{secrets.token_hex(4)}"
+    copy(folder)
+    try:
+        cold = build(folder, name, "--no-cache")
+        with (folder / "app/__init__.py").open("a") as file:
+            file.write(f"# {secrets.token_hex(8)}\n")  # a line that no build has seen
+        changed = build(folder, name)
+    finally:
+        docker("image", "rm", "--force", name, check=False)
+    figure(f"build without a cached layer: {cold.seconds:.1f} s, after a change of one line: {changed.seconds:.1f} s")
+    assert not cached(cold.log, "pip install")
+    assert cached(changed.log, "pip install")
+    assert not cached(changed.log, "COPY app app")
+
+
+def build(folder, name, *words):
+    """Build the image; return the log and the seconds."""
+    began = time.monotonic()
+    done = docker("build", "--progress=plain", *words, f"--tag={name}", str(folder), timeout=300)
+    return SimpleNamespace(log=done.stderr, seconds=time.monotonic() - began)
+
+
+def cached(log, text):
+    """Whether the step with this text came from the cache."""
+    number = re.search(rf"^(#\d+) \[.*{re.escape(text)}", log, re.MULTILINE)[1]
+    return f"{number} CACHED" in log
 
 
 def test_nothing_can_be_installed_or_compiled(image):
