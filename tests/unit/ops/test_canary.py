@@ -31,9 +31,15 @@ def test_fields():
     assert '"upstream": "$serving"' in text
 
 
-@pytest.mark.parametrize("odd", ['{"upstream": "web-blue", "sta', '{"upstream": "web-blue", "status": 000}'])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *['{"upstream": "web-blue", "sta', '{"upstream": "web-blue", "status": 000}', '{"upstream": "web-blue"}'],
+        *['{"status": 500}', "{}", "[500]", "500"],
+    ],
+)
 def test_unreadable_lines(odd):
-    """A line that is cut short, or has the 000 of a request without an answer, does not end the watch."""
+    """A line that is cut short, has the 000 of a request without an answer, or is another's does not end the watch."""
     assert canary.count([odd, line("blue", 200)]) == {"web-blue": Count(1, 0)}
 
 

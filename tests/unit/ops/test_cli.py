@@ -1,6 +1,7 @@
 """The command line: exit codes, what is refused before anything runs, and the dry run."""
 
 import os
+import shutil
 
 import pytest
 
@@ -60,6 +61,13 @@ def test_interrupted(shop, ops, at_step, fetched):
     fetched(image)
     at_step("ready", Interrupted("SIGTERM"))
     assert ops("deploy", image.name) == 1
+
+
+def test_system_error(shop, ops, capsys):
+    """What the system refuses ends with 1 and one line, not with a stack trace."""
+    shutil.rmtree(shop.folder / "state")
+    assert ops("rollback") == 1
+    assert "FileNotFoundError" in capsys.readouterr().out
 
 
 def test_elsewhere(tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from ops import serving
 from ops.errors import Failure
 from tests.unit.ops.faults import failing
 
@@ -68,6 +69,23 @@ def test_switch(shop, text):
         shop.deploy(shop.fetched("second"))
     assert is_as_before(shop)
     assert shop.site().serving.colour == "green"
+    assert (shop.folder / "nginx/production.conf").read_text(encoding="utf-8") == "first"
+
+
+def test_switch_half_way(shop, monkeypatch):
+    """Failing when the new release's configuration of nginx lies there, and nothing else: the old one's is back."""
+    write, errors = serving.write, [OSError(errno.ENOSPC, "No space left on device")]
+
+    def full(path, wanted):
+        if errors:
+            raise errors.pop()
+        write(path, wanted)
+
+    second = shop.fetched("second")
+    monkeypatch.setattr(serving, "write", full)
+    with pytest.raises(Failure, match="deploy stopped at “switch”"):
+        shop.deploy(second)
+    assert is_as_before(shop)
     assert (shop.folder / "nginx/production.conf").read_text(encoding="utf-8") == "first"
 
 

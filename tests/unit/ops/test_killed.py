@@ -165,12 +165,13 @@ def test_promote(shop, at_step, step, serves):
 
 
 def test_abort(shop, at_step):
-    """Killed while a canary was aborted, the old release has all users."""
+    """Killed while a canary was aborted, the old release has all users, and its files are in the server's folder."""
     shop.canary(shop.fetched("second"))
     at_step("abort", Killed())
     killed(shop, shop.abort)
     shop.mend()
     assert (shop.users_meet, shop.running, shop.server.lost) == ("first", ["first"], [])
+    assert (shop.folder / "ops/__main__.py").read_text(encoding="utf-8") == "first"
 
 
 @pytest.mark.parametrize("step", BEFORE)

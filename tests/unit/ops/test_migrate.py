@@ -71,8 +71,9 @@ def test_old_code_serves(shop):
     assert shop.server.done.index(upgrades(shop)[0]) < started
 
 
-def test_no_answer(shop):
+def test_no_answer(shop, capsys):
     """An image that prints something else instead of its migrations is a failed deploy like any other."""
     with pytest.raises(Failure, match="stopped at “migrate”"):
         shop.deploy(shop.fetched("second", pending="Deprecated: …\n[]"))
     assert (shop.users_meet, shop.journal) == ("first", None)
+    assert "did not print a list: Deprecated" in capsys.readouterr().out
