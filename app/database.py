@@ -121,7 +121,8 @@ def _guarded() -> Iterator[None]:
 def _prober(app: Flask) -> Engine:
     """An engine without a pool: whether the server answers must not depend on how busy this process is."""
     if app.config["SQLALCHEMY_DATABASE_URI"].database in {None, "", ":memory:"}:
-        return db.engine
+        reads: Engine = app.extensions["reads"]
+        return reads  # there is one connection, and two probes at once cannot both begin a transaction on it
     connect_args = engine.options(app.config)["connect_args"]
     return create_engine(db.engine.url, poolclass=NullPool, connect_args=connect_args)
 

@@ -22,6 +22,12 @@ def test_not_ready(client):
     assert answer.json == {"status": "unavailable", "checks": {"database": "connected", "migrations": "unavailable"}}
 
 
+def test_probes_do_not_disturb_each_other(client):
+    """They run side by side, on one connection where the database is in memory, and each answer is its own."""
+    answers = [client.get("/health/ready").json["checks"]["database"] for _ in range(300)]
+    assert set(answers) == {"connected"}
+
+
 def test_ready(app, client):
     """When every probe is content, they should."""
     probes.register(app, "migrations", lambda: "current", essential=True)

@@ -104,6 +104,17 @@ def test_again(shop, image):
     assert not (bundle / "ops" / "old.py").exists()
 
 
+def test_after_a_killed_one(shop, image):
+    """What a killed command had half unpacked does not stand in the way, and nothing of it stays."""
+    bundle = release.bundle_of(shop.site(), image.name)
+    half = bundle.with_suffix(".new")
+    half.mkdir(parents=True)
+    (half / "half").write_text("", encoding="utf-8")
+    fetch.fetch(shop.site(), image.name)
+    assert not (bundle / "half").exists()
+    assert not half.exists()
+
+
 def test_foreign_image(shop, image):
     """An image without a bundle is refused, and the message says why."""
     shop.server.unpack = lambda _folder: ""

@@ -164,6 +164,14 @@ def test_nginx_may_enter(new, name):
     assert new.mode(name) & 0o055 == 0o055
 
 
+def test_never_over(tmp_path):
+    """A file that came into being meanwhile is not written over."""
+    (tmp_path / "secret_key").write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError):
+        init.write_new(tmp_path / "secret_key", "new", 0o600)
+    assert (tmp_path / "secret_key").read_text(encoding="utf-8") == "mine"
+
+
 @pytest.mark.parametrize("name", ["fullchain.pem", "privkey.pem"])
 def test_half_a_pair(new, name):
     """A certificate without its key, or a key without its certificate, is somebody's: it is not written over."""

@@ -1,0 +1,26 @@
+"""Told to stop, as by an engine or a connection that went away: ops puts back what it began, and ends."""
+
+import os
+import signal
+
+import pytest
+
+from ops.errors import Failure, Interrupted
+from ops.operation import exclusive
+
+
+@pytest.mark.parametrize("step", ["check", "migrate", "start", "ready", "smoke", "switch", "verify"])
+def test_terminated(shop, at_step, step):
+    """Told to stop by a signal, ops puts back at once and records it."""
+    at_step(step, Interrupted("SIGTERM"))
+    with pytest.raises(Failure, match=f"stopped at “{step}”"):
+        shop.deploy(shop.fetched("second"))
+    assert (shop.users_meet, shop.running, shop.journal) == ("first", ["first"], None)
+    assert shop.history[1:] == [("deploy", "second", "failed")]
+
+
+def test_a_signal_interrupts(shop):
+    """SIGTERM and SIGHUP become Interrupted while a command is under way."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with pytest.raises(Interrupted, match=number.name), exclusive(shop.site(), "a test"):
+            os.kill(os.getpid(), number)
