@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ops import edge, history, journal, lock, release
+from ops import commands, edge, history, journal, lock, release
+from ops.errors import Failure
 from ops.progress import say
 from ops.serving import COLOURS
 from ops.site import Site
@@ -29,7 +30,7 @@ def look(site: Site) -> dict[str, Any]:
         "serving": serving.colour,
         "canary_percent": serving.percent,
         "outside": {"status": answer.status, "body": answer.body[:300]},
-        "colours": {colour: _colour(site, colour) for colour in COLOURS},
+        "colours": {colour: _colour(site, colour, entries) for colour in COLOURS},
         "services": _services(site),
         "under_way": lock.holder(site.lock_file),
         "interrupted": bool(journal.read(site.journal_file)) and not lock.holder(site.lock_file),
@@ -38,12 +39,13 @@ def look(site: Site) -> dict[str, Any]:
     }
 
 
-def _colour(site: Site, colour: str) -> dict[str, Any]:
+def _colour(site: Site, colour: str, entries: list[history.Entry]) -> dict[str, Any]:
     found = release.containers(site, colour)
+    deployed = {entry["image"] for entry in entries}
     return {
         "containers": [f"{container['State']['Status']} {_health(container)}".strip() for container in found],
         "release": next((_labels(container)["org.opencontainers.image.revision"] for container in found), None),
-        "image": next((_image(site, container) for container in found), None),
+        "image": next((_image(site, container, deployed) for container in found), None),
     }
 
 
@@ -56,12 +58,14 @@ def _labels(container: dict[str, Any]) -> dict[str, str]:
     return {"org.opencontainers.image.revision": "unknown", **(container["Config"].get("Labels") or {})}
 
 
-def _image(site: Site, container: dict[str, Any]) -> str:
-    """Return the digest under which a container's image was fetched, or its id when it was built here."""
+def _image(site: Site, container: dict[str, Any], deployed: set[str]) -> str:
+    """Return the digest under which a container's image was deployed or fetched, or its id when it was built here."""
     name = str(container["Image"])
-    details = site.runner.tell(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", name])
-    digests = json.loads(details) if details.startswith("[") else []
-    return str(digests[0]) if digests else name
+    try:
+        digests = site.runner.look_json(commands.inspect_image(name))[0].get("RepoDigests") or []
+    except Failure:  # a container may outlive its image
+        digests = []
+    return str(next((digest for digest in digests if digest in deployed), (*digests, name)[0]))
 
 
 def _services(site: Site) -> dict[str, str]:

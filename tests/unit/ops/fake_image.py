@@ -14,11 +14,18 @@ class Image:
     ready: int = 200
     api: int = 200
     pending: str = "[]"
+    also_in: tuple = ()  # other registries from which the same image was fetched before
 
     @property
     def name(self):
         """Its name by digest."""
-        return f"registry.example/shop@sha256:{self.commit.encode().hex():0<64}"
+        return self.names[-1]
+
+    @property
+    def names(self):
+        """All its names by digest, in the order in which Docker tells them."""
+        digest = f"sha256:{self.commit.encode().hex():0<64}"
+        return [f"{registry}/shop@{digest}" for registry in (*self.also_in, "registry.example")]
 
     def answer(self, path):
         """Return the status and the body of an answer."""

@@ -142,10 +142,8 @@ class Server:
         image = self.images.get(words[-1])
         if not image:
             raise CommandError(f"Error: No such image: {words[-1]}")
-        if "--format" in words:
-            return json.dumps([image.name])
         labels = {"org.opencontainers.image.revision": image.commit}
-        return json.dumps([{"Config": {"Labels": labels}, "RepoDigests": [image.name]}])
+        return json.dumps([{"Config": {"Labels": labels}, "RepoDigests": image.names}])
 
     def _inspect(self, words):
         return json.dumps([self._container(name) for name in words if name in COLOURS])
