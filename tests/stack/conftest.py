@@ -1,13 +1,14 @@
 """The stack level: the bundle as a user runs it, from a copy of the project. Docker Compose commands and HTTP only."""
 
 import itertools
-import subprocess
+import os
+import secrets
 from types import SimpleNamespace
 
 import pytest
 
 from tests.helpers import ROOT
-from tests.stack.compose import Stack, has_engine
+from tests.stack.compose import Stack, docker, has_engine
 from tests.stack.project import copy
 from tests.stack.server import Registry, Server
 
@@ -30,6 +31,20 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stack") / "project"
     copy(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def image(project):
+    """Return the image of production: the one that IMAGE names by its digest, or one built here from the project."""
+    given = os.environ.get("IMAGE")
+    name = given or f"image-{secrets.token_hex(4)}"
+    if given:
+        docker("pull", "--quiet", given, timeout=300)
+    else:
+        docker("build", "--quiet", f"--tag={name}", str(project), timeout=300)
+    yield name
+    if not given:
+        docker("image", "rm", "--force", name, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -63,12 +78,6 @@ def stack(running):
 
 
 @pytest.fixture(scope="session")
-def image(first_start):
-    """Return the name of the image that was built."""
-    return f"{first_start.stack.name}:development"
-
-
-@pytest.fixture(scope="session")
 def token(running):
     """Return a token that may change products, made as an operator makes it."""
     return running.compose(
@@ -95,19 +104,17 @@ def product(new_product):
 
 
 @pytest.fixture
-def container(first_start):
+def container():
     """Return a function that starts a container, `docker run --detach` with these words, and returns its id."""
     started = []
 
     def run(*words):
-        label = f"--label=stack={first_start.stack.name}"
-        done = subprocess.run(["docker", "run", "--detach", label, *words], capture_output=True, text=True, check=True)
-        started.append(done.stdout.strip())
+        started.append(docker("run", "--detach", *words).stdout.strip())
         return started[-1]
 
     yield run
     if started:
-        subprocess.run(["docker", "rm", "--force", "--volumes", *started], capture_output=True, check=False)
+        docker("rm", "--force", "--volumes", *started, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -123,11 +130,11 @@ def figure(request):
 
 
 @pytest.fixture(scope="session")
-def registry(project):
-    """Return a registry to deploy from."""
-    registry = Registry()
+def registry(image):
+    """Return a registry to deploy from; each release in it is a variant of the image."""
+    registry = Registry(image)
     try:
-        registry.start(project)
+        registry.start()
         yield registry
     finally:
         registry.destroy()

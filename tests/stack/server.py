@@ -17,16 +17,15 @@ STEP = re.compile(r"^  (\w+) done in ([\d.]+) s", re.MULTILINE)
 class Registry:
     """A registry of our own, and releases in it that are variants of one image."""
 
-    def __init__(self):
+    def __init__(self, base):
+        self.base = base
         self.name = f"registry-{secrets.token_hex(4)}"
         self.repository = f"127.0.0.1:{free_port()}/{self.name}"
-        self.base = f"{self.name}:base"
 
-    def start(self, project):
-        """Start it, and build the project's image, of which each release is a variant."""
+    def start(self):
+        """Start it, and wait until it answers."""
         address = self.repository.split("/", maxsplit=1)[0]
         docker("run", "--detach", f"--name={self.name}", f"--publish={address}:5000", "registry:2")
-        docker("build", "--quiet", f"--tag={self.base}", str(project), timeout=300)
         wait_for(lambda: docker("pull", f"{self.repository}:none", check=False).stderr.count("manifest unknown"))
 
     def release(self, name, *lines):
@@ -48,8 +47,11 @@ class Registry:
     def destroy(self):
         """Leave nothing behind."""
         docker("rm", "--force", "--volumes", self.name, check=False)
-        images = docker("images", "--quiet", "--filter", f"reference={self.repository}").stdout.split()
-        docker("image", "rm", "--force", self.base, *dict.fromkeys(images), check=False)
+        # By name: under another one, another run may have the same image.
+        names = ("--format={{.Repository}}:{{.Tag}}", f"--filter=reference={self.repository}")
+        images = docker("image", "ls", *names).stdout.split()
+        if images:
+            docker("image", "rm", *images, check=False)
 
 
 class Server:

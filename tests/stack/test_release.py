@@ -11,6 +11,7 @@ from tests.stack.server import HOST, steps
 REQUESTS = 30_000
 SLOWEST = 2.0  # seconds
 ROLLBACK = 10.0  # seconds
+IN_HAND = 8  # what one container works on at once: two workers of four threads
 pytestmark = pytest.mark.timeout(600)
 
 MIGRATION = '''
@@ -59,6 +60,12 @@ def drill(new_server, registry, one, figure):
     return seen
 
 
+def written(server, report):
+    """Return the SKUs that a load has written, as the database has them."""
+    prefix = report.created[0].partition("-")[0]
+    return server.sql(f"SELECT sku FROM products WHERE sku LIKE '{prefix}-%'")
+
+
 def test_no_request_fails(drill):
     """Of 30,000 requests and more, during every kind of release, not one fails."""
     assert drill.report.failures == []
@@ -72,8 +79,7 @@ def test_no_request_waits_long(drill):
 
 def test_each_write_is_there_once(drill):
     """Every product whose POST was answered 201 is in the database, once."""
-    rows = drill.server.sql(f"SELECT sku FROM products WHERE sku LIKE '{drill.report.created[0].split('-')[0]}-%'")
-    assert sorted(rows) == sorted(drill.report.created)
+    assert sorted(written(drill.server, drill.report)) == sorted(drill.report.created)
 
 
 def test_users_met_every_release(drill):
@@ -107,3 +113,30 @@ def test_only_one_colour_is_left_running(drill):
     idle = next(colour for colour in status["colours"] if colour != status["serving"])
     assert status["colours"][status["serving"]]["containers"] == ["running healthy"] * 2
     assert status["colours"][idle]["containers"] == ["exited"] * 2
+
+
+@pytest.fixture(scope="module")
+def death(drill):
+    """Let all processes of one of the two containers die under load, and return what users saw of it."""
+    server, colour = drill.server, drill.server.status()["serving"]
+    with Load(server.https, HOST, server.token()) as load:
+        wait_for(lambda: load.report.total > 300)
+        server.compose("exec", "-T", f"web-{colour}", "bash", "-c", "kill -KILL -1", check=False)
+        wait_for(lambda: server.status()["colours"][colour]["containers"] == ["running healthy"] * 2, seconds=40)
+        before = load.report.total
+        wait_for(lambda: load.report.total > before + 300)
+    return load.report
+
+
+def test_a_container_that_dies_fails_no_reader(death, figure):
+    """Its requests go to the other one, but for the writes that it was at, and it comes back by itself."""
+    figure(f"a container dies: {death}")
+    assert [failure for failure in death.failures if " POST " not in failure] == []
+    assert len(death.failures) <= IN_HAND
+
+
+def test_no_write_is_lost_with_it(drill, death):
+    """Each product whose POST was answered 201 is in the database, once, and none is there twice."""
+    rows = written(drill.server, death)
+    assert sorted(set(rows)) == sorted(rows)
+    assert set(death.created) <= set(rows)

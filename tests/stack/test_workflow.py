@@ -67,6 +67,15 @@ def test_a_failing_test_deploys_nothing(served, pushes, machines):
     assert machines.release() == served
 
 
+def test_an_image_that_fails_its_trial_is_neither_signed_nor_deployed(served, pushes, machines):
+    """What is deployed is the very image that was tried: one that failed is not even signed."""
+    pushed = pushes.push(pushes.clone.fail_a_trial)
+    assert not pushed.succeeded
+    assert "1 failed" in pushed.step("Try the digest")
+    assert "Sign the digest" not in pushed.output
+    assert machines.release() == served
+
+
 def test_a_broken_image_is_red_and_never_serves(served, pushes, machines):
     """A release that answers the API with 500 ends red before a user meets it, and what served goes on serving."""
     pushed = pushes.push(pushes.clone.break_the_api)

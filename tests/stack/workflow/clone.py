@@ -15,6 +15,22 @@ def test_sum():
     """One and one are two."""
     assert sum([1, 1]) == {total}
 '''
+TRIAL = '''"""All that is tried of an image in this clone."""
+
+import os
+import subprocess
+
+import pytest
+
+
+@pytest.mark.skipif("IMAGE" not in os.environ, reason="there is no image yet")
+def test_release():
+    """The image that is to be deployed is here, by its digest, and is of the commit that was pushed."""
+    shown = subprocess.check_output(["docker", "run", "--rm", os.environ["IMAGE"], "printenv", "RELEASE"], text=True)
+    assert "@sha256:" in os.environ["IMAGE"]
+    assert shown.strip() == os.environ["GITHUB_SHA"]
+    assert {good}
+'''
 BROKEN = '''
 
 @app.before_request
@@ -39,12 +55,14 @@ class Clone:
         self.commit()
 
     def _cut_tests(self):
-        """Keep one test for each of two levels, and what the linters need."""
+        """Keep one test for each of two levels, one of the image, and what the linters need."""
         for pattern in ("test_*.py", "conftest.py"):
             for path in (self.folder / "tests").rglob(pattern):
                 path.unlink()
         for level in ("unit", "integration"):
             self.write(f"tests/{level}/test_{level}.py", TEST.format(total=2))
+        self.write("tests/stack/test_image.py", TRIAL.format(good=True))
+        self.write("tests/stack/test_release.py", TEST.format(total=2))
 
     def _set_apart(self):
         """Let two runs share an engine: act names containers after the workflow, and a port is the whole machine's."""
@@ -62,6 +80,10 @@ class Clone:
     def fail_a_test(self):
         """Let the unit test fail."""
         self.write("tests/unit/test_unit.py", TEST.format(total=3))
+
+    def fail_a_trial(self):
+        """Let what is tried of the image fail."""
+        self.write("tests/stack/test_image.py", TRIAL.format(good=False))
 
     def break_the_api(self):
         """Let the application pass its tests, start in production and be ready, and answer 500 to the API's users."""
