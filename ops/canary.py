@@ -97,10 +97,11 @@ def judge(canary: Count, other: Count, budget: float, enough: int) -> None:
 
 
 def _entry(line: str) -> dict[str, Any] | None:
-    """Read a line of the access log; None for nginx' other lines, and for one that was cut short."""
+    """Read an access log's line about a request that a colour was asked; None for any other line, or half of one."""
     try:
         entry = json.loads(line)
     except ValueError:
         return None
     known = isinstance(entry, dict) and isinstance(entry.get("status"), int) and "upstream" in entry
-    return entry if known else None
+    asked = known and entry.get("upstream_s") not in {"", "-", None}  # else nginx answered by itself, as a redirect
+    return entry if asked else None

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
-from ops import files
+from ops import commands, files
 from ops.errors import Refusal
 from ops.release import Release
 from ops.site import FILE, Site
 
 FREE_BYTES = 2 * 2**30
+START_SECONDS = 900  # on a new server it fetches images first
 
 
 def check(site: Site) -> str:
     """Raise Refusal for what stands in the way, start what keeps data and the edge, and return what is worth a note."""
     refuse_missing_secrets(site)
-    refuse_full_disk(site.folder)
-    site.runner.change(site.compose.start_data())
-    site.runner.change(site.compose.start_edge())
+    refuse_full_disk(site)
+    site.runner.change(site.compose.start_data(), timeout=START_SECONDS)
+    site.runner.change(site.compose.start_edge(), timeout=START_SECONDS)
     changed = [] if site.runner.dry else changed_services(site)
     if not changed:
         return ""
@@ -37,11 +39,15 @@ def refuse_missing_secrets(site: Site) -> None:
         raise Refusal(f"Missing: {', '.join(missing)}. `python3 -m ops init` makes what is missing.")
 
 
-def refuse_full_disk(folder: Path) -> None:
-    """Raise Refusal when an image and its logs could fill the disk."""
-    free = shutil.disk_usage(folder).free
-    if free < FREE_BYTES:
-        raise Refusal(f"Only {free / 2**30:.1f} GiB are free, 2 are needed. See: docker system df")
+def refuse_full_disk(site: Site) -> int:
+    """Raise Refusal when an image and its logs could fill the disk of this folder, or Docker's; return what is free."""
+    docker = Path(site.runner.look(commands.root()).strip())
+    places = [site.folder, *[docker for known in [docker] if known.is_absolute() and os.access(known, os.F_OK)]]
+    free = {place: shutil.disk_usage(place).free for place in places}
+    place = min(free, key=lambda place: free[place])
+    if free[place] < FREE_BYTES:
+        raise Refusal(f"Only {free[place] / 2**30:.1f} GiB are free at {place}, 2 are needed. See: docker system df")
+    return free[place]
 
 
 def changed_services(site: Site) -> list[str]:
@@ -60,6 +66,6 @@ def install(site: Site, found: Release) -> None:
     """Make the bundle of the release that serves the one that lies in the server's folder."""
     if site.runner.dry or not found.bundle.is_dir():
         return
-    for name in ("ops", "postgres"):
-        files.mirror(found.bundle / name, site.folder / name)
+    files.swap(found.bundle / "ops", site.folder / "ops")
+    files.mirror(found.bundle / "postgres", site.folder / "postgres")  # file by file, because it is mounted
     files.copy(found.file, site.folder / FILE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -21,8 +22,9 @@ def main(arguments: list[str]) -> int:
     """Carry out one command; return 0 if what it promises is so, 1 if not, 2 if it was not even begun."""
     began = time.monotonic()
     try:
-        words = gate.arguments(os.environ.get("SSH_ORIGINAL_COMMAND")) if arguments == ["gate"] else arguments
-        run(parser().parse_args(words), words)
+        gated = arguments == ["gate"]
+        words = gate.arguments(os.environ.get("SSH_ORIGINAL_COMMAND")) if gated else arguments
+        run(parser().parse_args(words), words, gated=gated)
     except Refusal as refusal:
         say(f"Refused: {refusal}")
         return 2
@@ -38,14 +40,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run(options: argparse.Namespace, words: list[str]) -> None:
+def run(options: argparse.Namespace, words: list[str], *, gated: bool) -> None:
     """Carry out what was asked for, in the server's folder."""
     folder = Path(os.environ.pop(fetch.FOLDER, "") or Path.cwd())
     if not (folder / FILE).exists() and not os.environ.get(fetch.FETCHED):
         raise Refusal(f"{folder} has no {FILE}. Run this in the server's folder.")
     site = Site(folder, Runner(dry=getattr(options, "dry_run", False)), Path.cwd() / FILE)
     if options.command in {"deploy", "canary"}:
-        release(site, options, words)
+        release(site, options, words, gated=gated)
     elif options.command == "rollback":
         deploy.rollback(site, options.image or "", options.timeout)
     elif options.command == "promote":
@@ -54,11 +56,13 @@ def run(options: argparse.Namespace, words: list[str]) -> None:
         other(site, options)
 
 
-def release(site: Site, options: argparse.Namespace, words: list[str]) -> None:
+def release(site: Site, options: argparse.Namespace, words: list[str], *, gated: bool) -> None:
     """Fetch a release, then, as the release's own ops, bring it to users."""
     image = fetch.by_digest(options.image)
     if os.environ.pop(fetch.FETCHED, "") != image:
         say(f"{options.command} {image}")
+        if gated:
+            gate.refuse_foreign(site, image)
         fetch.fetch_and_continue(site, image, words)
     wish = Wish(image, options.release, options.allow_contract, options.timeout, share(options))
     if options.command == "canary":
@@ -112,21 +116,21 @@ def parser() -> argparse.ArgumentParser:
         some.add_argument("image", metavar="IMAGE@sha256:…")
         some.add_argument("--release", default="", help="refuse the image unless it is of this commit")
         some.add_argument("--allow-contract", action="store_true", help="apply migrations that take something away")
-        some.add_argument("--for", type=float, default=60, dest="watch", metavar="SECONDS", help="how long to watch")
+        some.add_argument("--for", type=seconds, default=60, dest="watch", metavar="SECONDS", help="how long to watch")
         some.add_argument("--budget", type=float, default=1, metavar="PERCENT", help="errors beyond the old one's")
     back = command("rollback", "bring back the release before, or an earlier one")
     back.add_argument("image", nargs="?")
     grow = command("promote", "give the canary all users")
     stop = command("abort", "take the canary's users back")
     for some in (bring, trial, back, grow):
-        some.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="until it is ready")
+        some.add_argument("--timeout", type=seconds, default=60, metavar="SECONDS", help="until it is ready")
     for some in (bring, trial, back, grow, stop):
         some.add_argument("--dry-run", action="store_true", help="print the commands that would change something")
     command("status", "what runs, what serves, what was done").add_argument("--json", action="store_true")
     show = command("logs", "what the services say")
-    show.add_argument("service", nargs="*")
+    show.add_argument("service", nargs="*", type=service)
     show.add_argument("--follow", action="store_true")
-    show.add_argument("--tail", type=int, default=100)
+    show.add_argument("--tail", type=int, default=100, metavar="LINES")
     command("gate", "the forced command of the deploy key (SSH_ORIGINAL_COMMAND)")
     return top
 
@@ -136,3 +140,21 @@ def percent(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 99:
         raise argparse.ArgumentTypeError("give a whole number from 1 to 99")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a time of a day at most."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= 86400:
+        raise argparse.ArgumentTypeError("give a number of seconds, a day (86400) at most")
+    return number
+
+
+def service(text: str) -> str:
+    """Return the name of a service: a word that Compose cannot take for an option."""
+    if not re.fullmatch("[a-z][a-z0-9-]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no service")
+    return text

@@ -7,7 +7,9 @@ from pathlib import Path
 
 Words = list[str]
 
+EDGE = "/etc/nginx/edge"  # where nginx finds its configuration
 DATA = ("db", "redis-cache", "redis-sessions")
+OURS = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Compose:
 
     def migrate(self, image: str, *words: str) -> Words:
         """Run a command in IMAGE as the schema's owner; without one, the migrations."""
-        return ["env", f"MIGRATE_IMAGE={image}", *self.words("run", "--rm", "--no-deps", "-T", "migrate", *words)]
+        run = self.words("run", "--rm", "--no-deps", "-T", "--label", OURS, "migrate", *words)
+        return ["env", f"MIGRATE_IMAGE={image}", *run]
 
     def ps(self) -> Words:
         """One JSON object a line for each container, those that do not run included."""
@@ -78,19 +81,21 @@ def in_edge(project: str, *words: str) -> Words:
     return ["docker", "exec", f"{project}-nginx-1", *words]
 
 
-def test_edge() -> Words:
-    """Let nginx read the configuration that lies there; without effect on the one that it runs with."""
-    return ["nginx", "-c", "/etc/nginx/edge/production.conf", "-t"]
+def check_edge(folder: str) -> Words:
+    """Let nginx read the configuration that lies in a folder; without effect on the one that it runs with."""
+    return ["nginx", "-c", f"{folder}/production.conf", "-t"]
 
 
 def reload_edge() -> Words:
     """Let nginx take the configuration over: new workers begin, the old ones end what they have."""
-    return ["nginx", "-c", "/etc/nginx/edge/production.conf", "-s", "reload"]
+    return ["nginx", "-c", f"{EDGE}/production.conf", "-s", "reload"]
 
 
-def leaving_workers() -> Words:
-    """Print a line for each of nginx' old workers that still ends requests."""
-    return ["sh", "-c", "grep --files-with-matches '[s]hutting down' /proc/[0-9]*/cmdline || true"]
+def workers() -> Words:
+    """Print a line for each of nginx' workers, and behind `--` those of them that take no new request any more."""
+    find = "grep --files-with-matches --no-messages"
+    all_of_them, leaving = (f"{find} '{text}' /proc/[0-9]*/cmdline" for text in ("worker [p]rocess", "[s]hutting down"))
+    return ["sh", "-c", f"{all_of_them}; echo --; {leaving}; true"]
 
 
 def ask(url: str, host: str) -> Words:
@@ -128,7 +133,7 @@ def tag(image: str, name: str) -> Words:
 
 def create(image: str, project: str) -> Words:
     """Make a container of an image, without starting it, to copy files out of; print its id."""
-    labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=True"]
+    labels = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=True", OURS]
     return ["docker", "create", "--network", "none", *[word for label in labels for word in ("--label", label)], image]
 
 
@@ -143,8 +148,8 @@ def remove_containers(ids: Words) -> Words:
 
 
 def one_offs(project: str) -> Words:
-    """Print the ids of the project's one-off containers, such as migrations."""
-    return ["docker", "ps", "--all", "--quiet", *having({"project": project, "oneoff": "True"})]
+    """Print the ids of containers that ops made for one command, such as migrations."""
+    return ["docker", "ps", "--all", "--quiet", *having({"project": project}), "--filter", f"label={OURS}"]
 
 
 def having(labels: dict[str, str]) -> Words:
@@ -165,6 +170,11 @@ def logs_of(container: str) -> Words:
 def engine() -> Words:
     """Print the engine's version; fails if none answers."""
     return ["docker", "version", "--format", "{{.Server.Version}}"]
+
+
+def root() -> Words:
+    """Print the folder in which the engine keeps images, containers and volumes."""
+    return ["docker", "info", "--format", "{{.DockerRootDir}}"]
 
 
 def compose_version() -> Words:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ops import canary, check, edge, history, prune, release
 from ops.errors import Failure, Refusal
+from ops.history import digest
 from ops.migrate import migrate
 from ops.operation import Operation, exclusive, operation
 from ops.progress import say
@@ -45,7 +46,6 @@ def rollback(site: Site, image: str, ready_seconds: float) -> None:
     with exclusive(site, "rollback"):
         refuse_during_canary(site)
         found = release.find(site, image_to_go_back_to(site, image))
-        refuse_past_contract(site, found)
         colour = site.serving.other
         say(f"  back to {found.commit}, on web-{colour}")
         with operation(site, "rollback", found, colour, site.serving.colour) as current:
@@ -107,22 +107,25 @@ def refuse_during_canary(site: Site) -> None:
 
 def image_to_go_back_to(site: Site, image: str) -> str:
     """Return the image of the release before the one that serves, or the one that was asked for."""
-    earlier = [entry["image"] for entry in history.releases(history.entries(site.history_file))][:-1]
+    earlier = {digest(entry["image"]): entry for entry in history.releases(history.entries(site.history_file))[:-1]}
     if not earlier:
         raise Refusal("There is no earlier release to go back to.")
-    if image and image not in earlier:
-        raise Refusal(f"{image} is none of the earlier releases:\n  " + "\n  ".join(earlier))
-    wanted = str(image or earlier[-1])
+    if image and digest(image) not in earlier:
+        names = "\n  ".join(entry["image"] for entry in earlier.values())
+        raise Refusal(f"{image} is none of the earlier releases:\n  {names}")
+    entry = earlier[digest(image) if image else list(earlier)[-1]]
+    refuse_past_contract(site, entry)
+    wanted = str(entry["image"])
     if not release.bundle_of(site, wanted).is_dir():
         raise Failure(f"The bundle of {wanted} is no longer here. Deploy it anew: python3 -m ops deploy {wanted}")
     return wanted
 
 
-def refuse_past_contract(site: Site, found: Release) -> None:
-    """Raise Refusal when the schema has lost since what that release needs."""
-    steps = history.contracts_after(history.entries(site.history_file), found.image)
+def refuse_past_contract(site: Site, entry: history.Entry) -> None:
+    """Raise Refusal when the schema has lost since what a release of the history needs."""
+    steps = history.contracts_after(history.entries(site.history_file), entry["image"])
     if steps:
         raise Refusal(
-            f"Since {found.commit} the schema went through contract steps ({', '.join(steps)}): it would fail on it. "
-            "Deploy a release that mends the fault instead."
+            f"Since {entry['release']} the schema went through contract steps ({', '.join(steps)}): it would fail "
+            "on it. Deploy a release that mends the fault instead."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import socket
 import ssl
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from ops.serving import Serving
 from ops.site import Site
 
 DRAIN_SECONDS = 40  # more than worker_shutdown_timeout, after which nginx itself ends an old worker
+RELOAD_SECONDS = 20
+STAGED = "next"  # where a configuration lies while nginx reads it for the first time
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,26 @@ def in_edge(site: Site, words: Words) -> Words:
 
 
 def reload(site: Site) -> None:
-    """Let nginx check its configuration and take it over."""
-    site.runner.change(in_edge(site, commands.test_edge()))
+    """Let nginx check its configuration and take it over; returns when no worker takes requests under the old one.
+
+    The signal alone says little: nginx starts new workers first, and tells the old ones to leave a moment later.
+    """
+    site.runner.change(in_edge(site, commands.check_edge(commands.EDGE)))
+    old = set() if site.runner.dry else workers(site)[0]
     site.runner.change(in_edge(site, commands.reload_edge()))
+    if old:
+        wait(lambda: _replaced(site, old), RELOAD_SECONDS, "nginx did not take its configuration over")
+
+
+def workers(site: Site) -> tuple[set[str], set[str]]:
+    """Return nginx' workers that take requests, and those that only end the ones that they have."""
+    found, _, leaving = site.runner.look(in_edge(site, commands.workers())).partition("--")
+    return set(found.split()) - set(leaving.split()), set(leaving.split())
+
+
+def _replaced(site: Site, old: set[str]) -> tuple[bool | None, str]:
+    left = workers(site)[0] & old
+    return (None if left else True), f"{len(left)} of its workers go on under the old one"
 
 
 def drain(site: Site) -> None:
@@ -57,17 +77,27 @@ def drain(site: Site) -> None:
 
 
 def _left(site: Site) -> tuple[bool | None, str]:
-    leaving = site.runner.look(in_edge(site, commands.leaving_workers())).split()
+    leaving = workers(site)[1]
     return (None if leaving else True), f"{len(leaving)} of them still there"
 
 
 def install(site: Site, source: Path) -> None:
-    """Make the configuration that nginx reads on its next reload that of a release."""
-    target = site.folder / "nginx"
+    """Make the configuration that nginx reads on its next reload, or start, that of a release.
+
+    nginx reads it beside the old one first: with one that it refuses it could not be started again.
+    """
+    target, test = site.folder / "nginx", in_edge(site, commands.check_edge(f"{commands.EDGE}/{STAGED}"))
     if site.runner.dry:
+        site.runner.change(["cp", "-r", f"{source}/.", str(target / STAGED)])
+        site.runner.change(test)
         site.runner.change(["cp", "-r", f"{source}/.", str(target)])
         return
-    files.mirror(source, target)
+    try:
+        files.mirror(source, target / STAGED)
+        site.runner.change(test)
+        files.mirror(source, target)
+    finally:
+        shutil.rmtree(target / STAGED, ignore_errors=True)
 
 
 def ask(site: Site, url: str) -> Answer:

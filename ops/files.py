@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -19,10 +21,14 @@ def write(path: Path, text: str) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Put a copy of a file in another one's place."""
+    """Put a copy of a file in another one's place, unless they are the same: a full disk then stops nothing."""
+    mode = 0o755 if os.access(source, os.X_OK) else 0o644
+    if target.exists() and filecmp.cmp(source, target, shallow=False):
+        target.chmod(mode)
+        return
     new = target.with_name(f"{target.name}.new")
     shutil.copyfile(source, new)
-    new.chmod(0o644)
+    new.chmod(mode)
     new.replace(target)
 
 
@@ -35,13 +41,43 @@ def folder(path: Path) -> None:
 def mirror(source: Path, target: Path) -> None:
     """Make a folder the same as another one, file by file, so that it is there at every moment; the rest goes."""
     wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    if not wanted:
+        raise FileNotFoundError(f"{source} has no files, so {target} is left as it is")
     folder(target)
     for name in sorted(wanted):
         for parent in reversed(name.parents[:-1]):
             folder(target / parent)
         copy(source / name, target / name)
-        if os.access(source / name, os.X_OK):
-            (target / name).chmod(0o755)
     for path in target.rglob("*"):
         if path.is_file() and path.relative_to(target) not in wanted:
             path.unlink()
+
+
+def swap(source: Path, target: Path) -> None:
+    """Make a folder a copy of another one, in one step: at every moment it is the old one or the new one, whole."""
+    new = target.with_name(f"{target.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    mirror(source, new)
+    if not target.exists() or not _exchange(new, target):
+        remove(target)
+        new.replace(target)
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Take a folder away, if it is there, at once: killed in the middle, what is left of it has another name."""
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+        shutil.rmtree(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places (renameat2, RENAME_EXCHANGE); False where the file system or libc cannot."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: https://man7.org/linux/man-pages/man2/rename.2.html
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 
+from ops import fetch
 from ops.errors import Refusal
+from ops.site import Site
 
 ALLOWED = ("deploy", "rollback", "canary", "promote", "abort", "status", "logs")
 WORD = re.compile(r"[A-Za-z0-9@:/._=-]{1,300}")
@@ -30,3 +32,18 @@ def arguments(command: str | None) -> list[str]:
     if wrong:
         raise Refusal(f"Not a plain word: {wrong[0]!r}.")
     return words
+
+
+def refuse_foreign(site: Site, image: str) -> None:
+    """Raise Refusal for an image that this key may not bring, for a release's own ops runs here with all its rights.
+
+    What is signed is checked when it is fetched; without a key for that, only the server's own repository will do.
+    """
+    ours = site.repository
+    if ours and image.partition("@")[0] != ours:
+        raise Refusal(f"This key may bring images of {ours} only (IMAGE_REPOSITORY in .env).")
+    if not ours and not fetch.signing_key(site):
+        raise Refusal(
+            "This key may bring nothing yet: anybody's image would do, and it runs here. Put the public key that "
+            "images are signed with into secrets/cosign.pub, or the repository's name into .env, as IMAGE_REPOSITORY."
+        )

@@ -11,6 +11,7 @@ from typing import Any
 from ops.lock import who
 
 SERVING = ("deploy", "promote", "rollback")
+NEEDED = ("command", "image", "release", "result")
 
 Entry = dict[str, Any]
 
@@ -25,8 +26,13 @@ def add(path: Path, entry: Entry) -> None:
         os.fsync(file.fileno())
 
 
+def digest(image: str) -> str:
+    """Return what an image is, whatever name it is called by: another registry's, or one with a tag."""
+    return image.rpartition("@")[2]
+
+
 def entries(path: Path) -> list[Entry]:
-    """Return all entries, oldest first; a line that a crash cut short is left out."""
+    """Return all entries, oldest first; a line that a crash cut short, or that lacks what is needed, is left out."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [entry for entry in map(_entry, lines) if entry]
 
@@ -40,23 +46,24 @@ def releases(history: list[Entry]) -> list[Entry]:
     for entry in history:
         if entry["result"] != "ok" or entry["command"] not in SERVING:
             continue
-        images = [release["image"] for release in stack]
-        if entry["command"] == "rollback" and entry["image"] in images:
-            del stack[images.index(entry["image"]) + 1 :]
+        digests = [digest(release["image"]) for release in stack]
+        if entry["command"] == "rollback" and digest(entry["image"]) in digests:
+            del stack[digests.index(digest(entry["image"])) + 1 :]
         else:
-            stack = [release for release in stack if release["image"] != entry["image"]]
+            stack = [release for release in stack if digest(release["image"]) != digest(entry["image"])]
             stack.append(entry)
     return stack
 
 
 def contracts_after(history: list[Entry], image: str) -> list[str]:
     """Return the contract steps that were applied, or begun, after a release was last deployed."""
-    last = max(index for index, entry in enumerate(history) if _put_into_service(entry, image))
+    wanted = digest(image)
+    last = max((index for index, entry in enumerate(history) if _put_into_service(entry, wanted)), default=0)
     return [step for entry in history[last:] for step in entry.get("contract", [])]
 
 
-def _put_into_service(entry: Entry, image: str) -> bool:
-    return entry["command"] in {"deploy", "promote"} and entry["result"] == "ok" and entry["image"] == image
+def _put_into_service(entry: Entry, wanted: str) -> bool:
+    return entry["command"] in {"deploy", "promote"} and entry["result"] == "ok" and digest(entry["image"]) == wanted
 
 
 def _entry(line: str) -> Entry | None:
@@ -64,4 +71,4 @@ def _entry(line: str) -> Entry | None:
         entry = json.loads(line)
     except json.JSONDecodeError:
         return None
-    return entry if isinstance(entry, dict) else None
+    return entry if isinstance(entry, dict) and all(name in entry for name in NEEDED) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -42,8 +41,7 @@ def check_machine(site: Site) -> None:
     if numbers < COMPOSE:
         raise Refusal(f"Compose {version} is too old: {COMPOSE[0]}.{COMPOSE[1]} or newer is needed.")
     say(f"  Compose {version}")
-    check.refuse_full_disk(site.folder)
-    say(f"  {shutil.disk_usage(site.folder).free / 2**30:.0f} GiB free")
+    say(f"  {check.refuse_full_disk(site) / 2**30:.0f} GiB free")
 
 
 def write_settings(site: Site, hosts: list[str]) -> None:
@@ -104,7 +102,15 @@ def write_certificate(site: Site) -> None:
 
 
 def write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that must not be there yet, with its rights from the first byte on."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    """Write a file that must not be there yet: whole or not at all, with its rights from the first byte on."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(new, path)  # fails if somebody else has made it meanwhile
+    finally:
+        new.unlink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ops import files
@@ -35,5 +35,8 @@ def write(path: Path, journal: Journal) -> None:
 
 
 def read(path: Path) -> Journal | None:
-    """Return what was under way, None when nothing was."""
-    return Journal(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    """Return what was under way, None when nothing was; what a newer ops wrote besides is passed over."""
+    if not path.exists():
+        return None
+    written = json.loads(path.read_text(encoding="utf-8"))
+    return Journal(**{field.name: written[field.name] for field in fields(Journal)})

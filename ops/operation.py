@@ -7,19 +7,20 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ops import check, commands, edge, history, journal, release
 from ops.errors import Failure, Interrupted
 from ops.journal import FINISHED, Journal
 from ops.lock import locked
-from ops.progress import Step, say, step
+from ops.progress import Step, say, step, wait
 from ops.release import Release
 from ops.serving import Serving
 from ops.site import Site
 
 LOCK_SECONDS = 120
+GONE_SECONDS = 60
 MET_BY_USERS = ("canary", "switch", "verify", "abort")  # at these steps nginx may send users to either colour
 
 
@@ -31,16 +32,16 @@ class Operation:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Write down which step begins, then do it."""
+        """Write down which step begins, then do it. What could not be written down has not begun."""
+        self.write(replace(self.state, step=name))
         self.state.step = name
-        self.write()
         with step(name) as current:
             yield current
 
-    def write(self) -> None:
+    def write(self, state: Journal) -> None:
         """Write down how far it has come."""
         if not self.site.runner.dry:
-            journal.write(self.site.journal_file, self.state)
+            journal.write(self.site.journal_file, state)
 
     @property
     def seconds(self) -> float:
@@ -60,7 +61,7 @@ def operation(site: Site, command: str, found: Release, colour: str, stable: str
     Once the new colour was seen to serve, nothing is taken back: the journal stays, and the next command finishes it.
     """
     current = Operation(site, Journal(uuid.uuid4().hex, command, found.image, found.commit, colour, stable))
-    current.write()
+    current.write(current.state)
     try:
         yield current
     except (Exception, Interrupted, KeyboardInterrupt) as error:  # whatever it is, users come first
@@ -80,7 +81,8 @@ def operation(site: Site, command: str, found: Release, colour: str, stable: str
 def exclusive(site: Site, purpose: str) -> Iterator[None]:
     """Hold the server's lock, and mend first what a killed command left behind."""
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
+        signal.signal(signal.SIGHUP, _interrupt)
     if site.runner.dry:
         yield
         return
@@ -92,21 +94,26 @@ def exclusive(site: Site, purpose: str) -> Iterator[None]:
 
 def settle(site: Site) -> None:
     """Finish or take back what a killed command left: its one-off containers, and the colour that it was changing."""
-    left = site.runner.look(commands.one_offs(site.name)).split()
-    if left:
-        site.runner.change(commands.remove_containers(left))
+    wait(lambda: _without_one_offs(site), GONE_SECONDS, "What a killed command had started was not gone")
     state = journal.read(site.journal_file)
     if state is None:
         return
     with step(f"mend: {state.command} of {state.release} was interrupted at “{state.step}”") as current:
+        release.lay_out(site, state.outcome)
         site.runner.change(site.compose.start_edge())
         release.put_back(site, state.outcome)
         current.note = f"web-{state.outcome} serves"
     if state.outcome == state.colour and state.command != "abort":
-        check.install(site, release.find(site, state.image))
+        check.install(site, Release(state.image, state.release, release.bundle_of(site, state.image)))
     if not _recorded(site, state):
         record(site, state, "ok" if state.outcome == state.colour else "interrupted", step=state.step)
     _end(site)
+
+
+def _without_one_offs(site: Site) -> tuple[bool | None, str]:
+    """Take away what is left; a container that has just ended is about to go by itself, and that is no failure."""
+    left = site.runner.look(commands.one_offs(site.name)).split()
+    return (None, site.runner.tell(commands.remove_containers(left))) if left else (True, "")
 
 
 def record(site: Site, state: Journal, result: str, **details: Any) -> None:
@@ -132,7 +139,7 @@ def _undo(current: Operation) -> None:
             else:
                 release.stop(site, state.colour)
             undone.note = f"web-{state.before} serves"
-    except Failure as error:
+    except (Failure, OSError) as error:
         raise Failure(f"It could not be put back: {error}\nRun: python3 -m ops status") from error
 
 

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 
-from ops import commands, history, release
+from ops import commands, files, history, journal, release
 from ops.errors import Failure
-from ops.progress import step
+from ops.history import digest
+from ops.progress import say, step
+from ops.serving import COLOURS
 from ops.site import Site
 
 KEPT = 5
 
 
 def prune(site: Site) -> None:
-    """Remove what was brought here by releases before the last five."""
+    """Remove what releases before the last five have brought here; what cannot be removed stays, and stops nothing."""
+    if journal.read(site.journal_file):
+        return  # a command that has not ended may need what looks old
     entries = history.entries(site.history_file)
-    kept = kept_images(entries)
-    old = list(dict.fromkeys(entry["image"] for entry in entries if entry["image"] not in kept))
+    kept = kept_digests(entries) | {digest(image) for colour in COLOURS for image in release.images_on(site, colour)}
+    old = list(dict.fromkeys(entry["image"] for entry in entries if digest(entry["image"]) not in kept))
     with step("prune") as current:
         removed = [image for image in old if _remove(site, image)]
         current.note = f"{len(removed)} removed, {len(kept)} kept"
 
 
-def kept_images(entries: list[history.Entry]) -> set[str]:
-    """Return the images of the last releases that served."""
-    return {entry["image"] for entry in history.releases(entries)[-KEPT:]}
+def kept_digests(entries: list[history.Entry]) -> set[str]:
+    """Return the digests of the last releases that served."""
+    return {digest(entry["image"]) for entry in history.releases(entries)[-KEPT:]}
 
 
 def _remove(site: Site, image: str) -> bool:
@@ -34,6 +37,10 @@ def _remove(site: Site, image: str) -> bool:
         return False
     with contextlib.suppress(Failure):  # a container that was kept for its logs may still use it
         site.runner.change(commands.remove_image(image))
-    if not site.runner.dry:
-        shutil.rmtree(bundle)
+    try:
+        if not site.runner.dry:
+            files.remove(bundle)
+    except OSError as error:
+        say(f"  {bundle} stays: {error}")
+        return False
     return True

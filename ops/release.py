@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import commands, edge
+from ops import commands, edge, files, serving
 from ops.commands import service
 from ops.edge import Answer
 from ops.errors import Failure
-from ops.progress import in_a_row, wait
+from ops.history import digest
+from ops.progress import in_a_row, say, wait
 from ops.serving import DOORS, Serving
 from ops.site import FILE, Site
 
@@ -40,7 +41,7 @@ class Release:
 
 def bundle_of(site: Site, image: str) -> Path:
     """Return the folder where the bundle of an image is kept."""
-    return site.releases / image.rpartition("sha256:")[2][:12]
+    return site.releases / digest(image).partition(":")[2][:12]
 
 
 def find(site: Site, image: str) -> Release:
@@ -171,15 +172,32 @@ def put_back(site: Site, colour: str) -> None:
     """Let users meet a colour alone again, with its own release's configuration of nginx, and stop the other one."""
     bundle = _bundle_on(site, colour)
     if bundle:
-        edge.install(site, bundle / "nginx")
+        try:
+            edge.install(site, bundle / "nginx")
+        except OSError as error:  # a full disk, say; users come first
+            say(f"  nginx keeps the configuration that lies there: {error}")
     edge.serve(site, Serving(colour))
     edge.drain(site)
     stop(site, Serving(colour).other)
 
 
+def lay_out(site: Site, colour: str) -> None:
+    """Put the files in place with which nginx can be started to serve a colour, whatever lies there."""
+    bundle = _bundle_on(site, colour)
+    if bundle:
+        files.mirror(bundle / "nginx", site.folder / "nginx")
+    serving.write(site.serving_file, Serving(colour))
+
+
+def images_on(site: Site, colour: str) -> list[str]:
+    """Return the names, by digest, of the image that a colour runs; none if it was built here or is not there."""
+    if not _is_here(site, site.colour_image(colour)):
+        return []
+    details = site.runner.look_json(commands.inspect_image(site.colour_image(colour)))[0]
+    return list(details.get("RepoDigests") or [])
+
+
 def _bundle_on(site: Site, colour: str) -> Path | None:
     """Return the bundle of the release that a colour runs; None if ops never deployed it."""
-    if not _is_here(site, site.colour_image(colour)):
-        return None
-    digests = site.runner.look_json(commands.inspect_image(site.colour_image(colour)))[0].get("RepoDigests") or []
-    return next((bundle for bundle in (bundle_of(site, digest) for digest in digests) if bundle.is_dir()), None)
+    bundles = [bundle_of(site, image) for image in images_on(site, colour)]
+    return next((bundle for bundle in bundles if bundle.is_dir()), None)

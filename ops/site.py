@@ -59,6 +59,11 @@ class Site:
         return str(self.config["x-ops"]["smoke"]).split()
 
     @property
+    def repository(self) -> str:
+        """The only repository that the deploy key may bring images of; empty if any will do that is signed."""
+        return str(self.config["x-ops"].get("repository", ""))
+
+    @property
     def https(self) -> tuple[str, int]:
         """The address and port of this machine where users' requests arrive."""
         port = next(port for port in self.config["services"]["nginx"]["ports"] if port["target"] == 8443)

@@ -28,8 +28,7 @@ def test_release():
     """The image that is to be deployed is here, by its digest, and is of the commit that was pushed."""
     shown = subprocess.check_output(["docker", "run", "--rm", os.environ["IMAGE"], "printenv", "RELEASE"], text=True)
     assert "@sha256:" in os.environ["IMAGE"]
-    assert shown.strip() == os.environ["GITHUB_SHA"]
-    assert {good}
+    assert shown.strip() == {commit}
 '''
 BROKEN = '''
 
@@ -61,7 +60,7 @@ class Clone:
                 path.unlink()
         for level in ("unit", "integration"):
             self.write(f"tests/{level}/test_{level}.py", TEST.format(total=2))
-        self.write("tests/stack/test_image.py", TRIAL.format(good=True))
+        self.write("tests/stack/test_image.py", TRIAL.format(commit='os.environ["GITHUB_SHA"]'))
         self.write("tests/stack/test_release.py", TEST.format(total=2))
 
     def _set_apart(self):
@@ -83,7 +82,7 @@ class Clone:
 
     def fail_a_trial(self):
         """Let what is tried of the image fail."""
-        self.write("tests/stack/test_image.py", TRIAL.format(good=False))
+        self.write("tests/stack/test_image.py", TRIAL.format(commit='"another"'))
 
     def break_the_api(self):
         """Let the application pass its tests, start in production and be ready, and answer 500 to the API's users."""

@@ -15,6 +15,7 @@ class Image:
     api: int = 200
     pending: str = "[]"
     also_in: tuple = ()  # other registries from which the same image was fetched before
+    registry: str = "registry.example"
 
     @property
     def name(self):
@@ -25,7 +26,7 @@ class Image:
     def names(self):
         """All its names by digest, in the order in which Docker tells them."""
         digest = f"sha256:{self.commit.encode().hex():0<64}"
-        return [f"{registry}/shop@{digest}" for registry in (*self.also_in, "registry.example")]
+        return [f"{registry}/shop@{digest}" for registry in (*self.also_in, self.registry)]
 
     def answer(self, path):
         """Return the status and the body of an answer."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from ops import serving
-from ops.commands import Compose
+from ops.commands import OURS, Compose
 from ops.runner import Runner
 from ops.serving import COLOURS, DOORS, Serving
 from tests.unit.ops.faults import CommandError
@@ -37,7 +37,10 @@ class Server:
     colours: dict = field(default_factory=dict)  # the image that a colour's container was made of
     running: set = field(default_factory=set)
     nginx: Serving = field(default_factory=lambda: Serving("blue"))
+    asked: Serving = None  # what nginx was told to serve, and has not taken over yet
     leaving: Serving = None  # what old workers still send requests to
+    worker: int = 1
+    looks: int = 0  # at workers that are leaving
     one_offs: list = field(default_factory=list)
     log: str = ""  # what nginx logs
     done: list = field(default_factory=list)
@@ -46,6 +49,8 @@ class Server:
     after: object = lambda _words: None  # likewise, when it is done
     unpack: object = None  # copies the bundle of an image
     compose: str = "2.40.1\n"
+    root: str = "/nowhere/docker"
+    repository: str = ""  # the only one whose images the deploy key may bring
     given: dict = field(default_factory=dict)  # files, and the user that they were given to
     hashes: dict = field(default_factory=lambda: {"db": "1", "nginx": "1", "web-blue": "1", "migrate": "1"})
     made_from: dict = field(default_factory=lambda: {"db": "1", "nginx": "1"})
@@ -90,6 +95,7 @@ class Server:
             "docker cp": self._copy,
             "cosign verify": lambda _: "",
             "docker version": lambda _: "29.0.0\n",
+            "docker info": lambda _: f"{self.root}\n",
             "docker compose version": lambda _: self.compose,
             "docker run": self._given,
             "docker logs": lambda _: "Traceback: no module named shop",
@@ -102,10 +108,9 @@ class Server:
         web = {"environment": {"TRUSTED_HOSTS": "shop.example"}, "deploy": {"replicas": 1}}
         nginx = {"image": "nginx:1.30", "ports": [{"target": 8443, "published": "443"}]}
         secrets = {name: {"file": str(self.folder / "secrets" / name)} for name in SECRETS}
+        ops = {"smoke": "/api/products", "repository": self.repository}
         services = {"web-blue": web, "web-green": web, "nginx": nginx}
-        return json.dumps(
-            {"name": "shop", "services": services, "secrets": secrets, "x-ops": {"smoke": "/api/products"}}
-        )
+        return json.dumps({"name": "shop", "services": services, "secrets": secrets, "x-ops": ops})
 
     def _up(self, words):
         if words[-1].startswith("web-"):
@@ -133,7 +138,7 @@ class Server:
         return image.pending if words[-1] == "pending" else ""
 
     def _list(self, words):
-        if "label=com.docker.compose.oneoff=True" in words:
+        if f"label={OURS}" in words:
             return "\n".join(self.one_offs)
         found = [colour for colour in COLOURS if f"label=com.docker.compose.service=web-{colour}" in words]
         return "\n".join(colour for colour in found if colour in self.colours)
@@ -177,11 +182,24 @@ class Server:
         if words[0] == "curl":
             return "{1}\n{0}".format(*self._ask(words[-1]))
         if words[0] == "sh":
-            left, self.leaving = self.leaving, None
-            return "/proc/9/cmdline" if left else ""
+            return self._workers()
         if words[-1] == "reload":
-            self.leaving, self.nginx = self.nginx, serving.read(self.state / "serving" / "serving.conf")
+            self.asked = serving.read(self.state / "serving" / "serving.conf")
         return ""
+
+    def _workers(self):
+        """Print the workers and those of them that leave; each look finds nginx a step further."""
+        new, old = f"/proc/{self.worker}/cmdline", f"/proc/{self.worker - 1}/cmdline"
+        if self.asked:
+            self.leaving, self.nginx, self.asked = self.nginx, self.asked, None
+            self.worker, self.looks = self.worker + 1, 2
+            return f"{new}\n--\n"
+        if not self.leaving:
+            return f"{new}\n--\n"
+        self.looks -= 1
+        if self.looks <= 0:
+            self.leaving = None
+        return f"{new}\n{old}\n--\n{old}\n"
 
     def _ask(self, url):
         door, _, path = url.removeprefix("http://").partition("/")

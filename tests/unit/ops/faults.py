@@ -9,13 +9,12 @@ class CommandError(Exception):
     """A command ends with 1 and says this."""
 
 
-def failing(text, times=1):
-    """Return a hook that lets the first commands with a text fail."""
-    left = [text] * times
+def failing(text, times=1, after=0):
+    """Return a hook that lets the first commands with a text fail, but for so many before them."""
+    left = [False] * after + [True] * times
 
     def fail(words):
-        if left and text in " ".join(words):
-            left.pop()
+        if left and text in " ".join(words) and left.pop(0):
             raise CommandError("it is broken")
 
     return fail

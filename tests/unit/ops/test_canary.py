@@ -13,9 +13,9 @@ from tests.helpers import ROOT
 from tests.unit.ops.faults import Killed
 
 
-def line(upstream, status):
+def line(upstream, status, upstream_s="0.004"):
     """Return a line of nginx' log."""
-    return json.dumps({"upstream": f"web-{upstream}", "status": status, "path": "/"})
+    return json.dumps({"upstream": f"web-{upstream}", "status": status, "path": "/", "upstream_s": upstream_s})
 
 
 def test_count():
@@ -24,11 +24,18 @@ def test_count():
     assert canary.count(lines) == {"web-blue": Count(2, 1), "web-green": Count(1, 0)}
 
 
+@pytest.mark.parametrize("upstream_s", ["", "-"])
+def test_redirects(upstream_s):
+    """What nginx answers by itself, such as the way to HTTPS, is neither for nor against a release."""
+    assert canary.count([line("blue", 308, upstream_s), line("blue", 503)]) == {"web-blue": Count(1, 1)}
+
+
 def test_fields():
     """The fields that are counted by are in nginx' log format."""
     text = (ROOT / "nginx/snippets/access-log.conf").read_text(encoding="utf-8")
     assert '"status": $status' in text
     assert '"upstream": "$serving"' in text
+    assert '"upstream_s": "$upstream_response_time"' in text
 
 
 @pytest.mark.parametrize(

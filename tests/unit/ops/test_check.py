@@ -1,6 +1,7 @@
 """What must be well before a release is begun."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,11 +24,21 @@ def test_missing_secrets(shop):
     assert not any(" up " in done for done in shop.server.done)
 
 
-def test_full_disk(tmp_path, monkeypatch):
-    """A disk without room is refused, and the message says how much there is."""
+def test_full_disk(shop, monkeypatch):
+    """A disk without room is refused, and the message says how much there is, and where."""
     monkeypatch.setattr(check, "FREE_BYTES", 2**80)
-    with pytest.raises(Refusal, match=r"Only \d+\.\d GiB are free"):
-        check.refuse_full_disk(tmp_path)
+    with pytest.raises(Refusal, match=rf"Only \d+\.\d GiB are free at {shop.folder}"):
+        check.refuse_full_disk(shop.site())
+
+
+def test_full_disk_of_docker(shop, monkeypatch, tmp_path):
+    """The disk on which Docker keeps images and the database counts too."""
+    free = {shop.folder: 100 * 2**30, tmp_path: 2**30}
+    monkeypatch.setattr(check, "FREE_BYTES", 2 * 2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    shop.server.root = str(tmp_path)
+    with pytest.raises(Refusal, match=rf"Only 1\.0 GiB are free at {tmp_path}, "):
+        check.refuse_full_disk(shop.site())
 
 
 def test_changed(shop):

@@ -93,6 +93,30 @@ def test_usage(ops, shop, words, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
+def test_gated(shop, ops, monkeypatch, capsys):
+    """The deploy key's command is held to what that key may bring, before anything is fetched."""
+    monkeypatch.setenv("SSH_ORIGINAL_COMMAND", f"deploy {shop.fetched('second').name}")
+    assert ops("gate") == 2
+    assert "This key may bring nothing yet" in capsys.readouterr().out
+    assert not any("pull" in done for done in shop.server.done)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *[["rollback", "--timeout", "nan"], ["rollback", "--timeout", "inf"], ["rollback", "--timeout", "0"]],
+        *[["logs", "--", "--host=evil"], ["logs", "../web"], ["logs", "--tail", "all"]],
+    ],
+)
+def test_bad_words(shop, ops, capsys, words):
+    """A time that never ends, or an option of Compose's in a service's place, is refused before anything runs."""
+    with pytest.raises(SystemExit) as end:
+        ops(*words)
+    assert end.value.code == 2
+    assert shop.server.done == []
+    assert "usage:" in capsys.readouterr().err
+
+
 def contents(folder):
     """Return what each file holds."""
     paths = [path for path in folder.rglob("*") if path.is_file()]

@@ -39,7 +39,7 @@ def test_start_edge():
 
 def test_migrate():
     """Migrations run in the image that is named, by the environment: no tag is moved before they have."""
-    words = ["run", "--rm", "--no-deps", "-T", "migrate", "flask", "db", "upgrade"]
+    words = ["run", "--rm", "--no-deps", "-T", "--label", commands.OURS, "migrate", "flask", "db", "upgrade"]
     assert COMPOSE.migrate(IMAGE, "flask", "db", "upgrade") == ["env", f"MIGRATE_IMAGE={IMAGE}", *PREFIX, *words]
 
 
@@ -72,16 +72,17 @@ def test_containers():
 
 
 def test_one_offs():
-    """One-off containers are those of this project only: they are taken away."""
+    """One-off containers are those that ops made, in this project only: they are taken away, an operator's are not."""
     words = commands.one_offs("shop")
     assert words[:4] == ["docker", "ps", "--all", "--quiet"]
-    assert filters(words) == {"project=shop", "oneoff=True"}
+    assert filters(words) == {"project=shop", f"label={commands.OURS}"}
+    assert commands.OURS in values(COMPOSE.migrate(IMAGE), "--label")
 
 
 def test_create():
     """The container that a bundle is copied from counts as a one-off of the project, so a killed deploy leaves none."""
     words = commands.create(IMAGE, "shop")
-    assert {f"label={label}" for label in values(words, "--label")} == values(commands.one_offs("shop"), "--filter")
+    assert values(commands.one_offs("shop"), "--filter") <= {f"label={label}" for label in values(words, "--label")}
     assert words[:4] == ["docker", "create", "--network", "none"]
     assert words[-1] == IMAGE
 
@@ -109,4 +110,5 @@ def test_ask():
 
 def test_the_edge_reads_what_it_runs_with():
     """Nginx checks and reloads the file that the compose file starts it with."""
-    assert commands.test_edge()[:3] == commands.reload_edge()[:3] == ["nginx", "-c", "/etc/nginx/edge/production.conf"]
+    expected = ["nginx", "-c", "/etc/nginx/edge/production.conf"]
+    assert commands.check_edge(commands.EDGE)[:3] == commands.reload_edge()[:3] == expected

@@ -83,16 +83,49 @@ def test_refused(shop):
     assert shop.server.nginx == Serving("green")
 
 
+def test_taken_over(shop):
+    """After a reload no worker takes requests under the old configuration: nginx starts the new ones first."""
+    edge.serve(shop.site(), Serving("blue"))
+    assert (shop.server.nginx, shop.server.asked) == (Serving("blue"), None)
+
+
+def test_not_taken_over(shop, monkeypatch):
+    """A reload that nginx does not follow, as where it finds no memory for it, is a failure."""
+    monkeypatch.setattr(shop.server, "_beside_nginx", lambda _words: "/proc/9/cmdline\n--\n")
+    with pytest.raises(Failure, match=r"nginx did not take its configuration over within 20 s\. Last seen: 1 of its"):
+        edge.reload(shop.site())
+
+
+def test_refused_beside(shop, source):
+    """A configuration that nginx refuses never lies where nginx would start with it, and leaves nothing behind."""
+    shop.server.fail = failing("-c /etc/nginx/edge/next/production.conf -t")
+    with pytest.raises(Failure):
+        edge.install(shop.site(), source)
+    assert files(shop.folder / "nginx") == {"production.conf"}
+
+
+def test_nothing_to_install(shop, tmp_path):
+    """An empty folder is no configuration: the one that lies there stays."""
+    (tmp_path / "new").mkdir()
+    with pytest.raises(OSError, match="has no files"):
+        edge.install(shop.site(), tmp_path / "new")
+    assert files(shop.folder / "nginx") == {"production.conf"}
+
+
 def test_drain(shop):
     """It waits while an old worker still ends requests."""
-    shop.server.leaving = Serving("blue")
+    shop.server.leaving, shop.server.looks = Serving("blue"), 3
     edge.drain(shop.site())
-    assert len([done for done in shop.server.done if "hutting down" in done]) == 2
+    assert shop.server.leaving is None
 
 
 def test_drain_has_an_end(shop, monkeypatch):
     """A worker that never ends is a failure that says how many are left."""
-    monkeypatch.setattr(shop.server, "_beside_nginx", lambda _words: "/proc/9/cmdline\n/proc/10/cmdline")
+    monkeypatch.setattr(
+        shop.server,
+        "_beside_nginx",
+        lambda _words: "/proc/9/cmdline\n/proc/10/cmdline\n--\n/proc/9/cmdline\n/proc/10/cmdline",
+    )
     with pytest.raises(Failure, match=r"within 40 s\. Last seen: 2 of them still there"):
         edge.drain(shop.site())
 

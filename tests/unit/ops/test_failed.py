@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from ops import serving
+from ops import files, journal, release, serving
 from ops.errors import Failure
 from tests.unit.ops.faults import failing
 
@@ -23,7 +23,7 @@ IMAGES = {
     "It says that it is another release than second": {"says": "other"},
     "/api/products of web-blue answered: 500": {"api": 500},
 }
-FINISHING = {"drain": "[s]hutting down", "stop": "stop web-green"}
+FINISHING = {"drain": ("[s]hutting down", 3), "stop": ("stop web-green", 0)}  # the reload looks at workers too
 
 
 def is_as_before(shop):
@@ -100,7 +100,8 @@ def test_verify(shop):
 @pytest.mark.parametrize("step", FINISHING)
 def test_after_verify(shop, step):
     """Once the new release was seen to serve nothing is taken back; the next command finishes it."""
-    shop.server.fail = failing(FINISHING[step])
+    text, before = FINISHING[step]
+    shop.server.fail = failing(text, after=before)
     shop.deploy(shop.fetched("second"))
     assert (shop.users_meet, shop.journal.step) == ("second", step)
     shop.mend()
@@ -124,6 +125,39 @@ def test_unforeseen(shop, at_step, step):
     with pytest.raises(Failure, match=f"deploy stopped at “{step}”"):
         shop.deploy(shop.fetched("second"))
     assert is_as_before(shop)
+
+
+def test_full_when_it_is_recorded(shop, monkeypatch):
+    """What cannot be written down has not begun: users are with the release that the next command believes in."""
+    write = journal.write
+
+    def full(path, state):
+        if state.step == "record":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, state)
+
+    monkeypatch.setattr(journal, "write", full)
+    with pytest.raises(Failure, match="deploy stopped at “verify”"):
+        shop.deploy(shop.fetched("second"))
+    assert is_as_before(shop)
+
+
+def test_full_when_it_is_put_back(shop, monkeypatch, capsys):
+    """A disk without room for the old configuration does not keep users with a release that was not verified."""
+    mirror = files.mirror
+
+    def full(source, target):
+        if source.parent.name != second.parent.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        mirror(source, target)
+
+    second = release.bundle_of(shop.site(), shop.fetched("second").name) / "nginx"
+    monkeypatch.setattr(files, "mirror", full)
+    shop.reachable = False
+    with pytest.raises(Failure, match="deploy stopped at “verify”"):
+        shop.deploy(shop.fetched("second"))
+    assert is_as_before(shop)
+    assert "nginx keeps the configuration that lies there: [Errno 28]" in capsys.readouterr().out
 
 
 def test_next_good_deploy(shop):

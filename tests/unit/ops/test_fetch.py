@@ -1,6 +1,7 @@
 """Fetching a release: by digest only, its signature before anything of it is used, its bundle whole or not at all."""
 
 import os
+import shutil
 import stat
 
 import pytest
@@ -26,7 +27,7 @@ def test_by_digest(name):
     [
         *["", "shop", "shop:latest", "registry.example/shop:1.2", DIGEST, f"@{DIGEST}"],
         *[f"shop@{DIGEST.upper()}", f"shop@sha256:{'0A' * 32}", f"shop@{DIGEST[:-1]}", f"shop@{DIGEST}0"],
-        *[f"shop@{DIGEST}\n", f"shop @{DIGEST}", f"shop@sha512:{'0' * 128}", "--help"],
+        *[f"shop@{DIGEST}\n", f"shop @{DIGEST}", f"-shop@{DIGEST}", f"shop@sha512:{'0' * 128}", "--help"],
     ],
 )
 def test_refused(image):
@@ -80,6 +81,26 @@ def test_wrong_signature(shop, image):
     assert not release.bundle_of(shop.site(), image.name).exists()
 
 
+@pytest.mark.parametrize("key", ["a link to nowhere", "a folder that this user may not look into"])
+def test_hidden_key(shop, image, monkeypatch, key):
+    """A key that is there and cannot be seen is no reason to go without: nothing is used unchecked."""
+    if key == "a link to nowhere":
+        (shop.folder / "secrets" / "cosign.pub").symlink_to("nowhere")
+    else:
+        monkeypatch.setattr(os, "lstat", lambda _path: (_ for _ in ()).throw(PermissionError(key)))
+    shop.server.fail = failing("cosign")
+    with pytest.raises((Failure, PermissionError)):
+        fetch.fetch(shop.site(), image.name)
+    assert not release.bundle_of(shop.site(), image.name).exists()
+
+
+def test_not_set_up(shop, image):
+    """On a server that was not set up, the message says what to do."""
+    shutil.rmtree(shop.folder / "state")
+    with pytest.raises(Refusal, match="python3 -m ops init"):
+        fetch.fetch_and_continue(shop.site(), image.name, ["deploy", image.name])
+
+
 def test_no_key(shop, image):
     """Without a key no signature is asked for."""
     fetch.fetch(shop.site(), image.name)
@@ -96,12 +117,12 @@ def test_cut_short(shop, image):
 
 
 def test_again(shop, image):
-    """A bundle that was there before is the image's afterwards, with nothing of its own left."""
-    bundle = release.bundle_of(shop.site(), image.name)
-    (bundle / "ops").mkdir(parents=True)
-    (bundle / "ops" / "old.py").write_text("", encoding="utf-8")
-    fetch.fetch(shop.site(), image.name)
-    assert not (bundle / "ops" / "old.py").exists()
+    """A bundle that is there is left alone, whole at every moment: nginx may be running on it."""
+    bundle = fetch.fetch(shop.site(), image.name)
+    before, shop.server.done = bundle.stat(), []
+    assert fetch.fetch(shop.site(), image.name) == bundle
+    assert (bundle.stat().st_ino, bundle.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert starts(shop) == ["docker pull"]
 
 
 def test_after_a_killed_one(shop, image):
@@ -157,5 +178,5 @@ def test_dry_run(shop, image, became):
     """A dry run does not become anything else and unpacks nothing."""
     fetch.fetch_and_continue(shop.site(dry=True), image.name, ["deploy", image.name])
     assert became == {}
-    assert starts(shop) == []
+    assert starts(shop) == ["docker info"]
     assert not release.bundle_of(shop.site(), image.name).exists()

@@ -106,3 +106,29 @@ def test_anything(command):
         return
     assert words[0] in gate.ALLOWED
     assert all(word.isascii() and not set(word) & set(" \n;|&$`<>(){}*?~\\'\"") for word in words)
+
+
+FOREIGN = "evil.example/shop@sha256:0"
+OURS = "registry.example/shop@sha256:0"
+
+
+def test_nothing_without_trust(shop):
+    """Where neither a signature nor a repository is asked for, the key may bring nothing: an image's ops runs here."""
+    with pytest.raises(Refusal, match=r"secrets/cosign\.pub.*IMAGE_REPOSITORY"):
+        gate.refuse_foreign(shop.site(), OURS)
+
+
+def test_signed(shop):
+    """With a key to check signatures with, any name will do: the signature is checked when it is fetched."""
+    (shop.folder / "secrets/cosign.pub").write_text("a key", encoding="utf-8")
+    gate.refuse_foreign(shop.site(), FOREIGN)
+
+
+@pytest.mark.parametrize("name", ["evil.example/shop", "registry.example/shop/evil", "registry.example/sho", "shop"])
+def test_own_repository(shop, name):
+    """Where the server names a repository, the key may bring its images and no others, signed or not."""
+    shop.server.repository = "registry.example/shop"
+    (shop.folder / "secrets/cosign.pub").write_text("a key", encoding="utf-8")
+    gate.refuse_foreign(shop.site(), OURS)
+    with pytest.raises(Refusal, match=r"images of registry\.example/shop only"):
+        gate.refuse_foreign(shop.site(), f"{name}@sha256:0")

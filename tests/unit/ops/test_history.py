@@ -9,7 +9,7 @@ from ops import history
 
 def entry(command, image, result="ok", **details):
     """Return an entry."""
-    return {"command": command, "image": image, "result": result, **details}
+    return {"command": command, "image": image, "release": f"release {image}", "result": result, **details}
 
 
 STEPS = st.lists(
@@ -36,6 +36,20 @@ def test_releases(steps):
             pile = [*[image for image in pile if image != step], step]
             written.append(entry("deploy", step))
     assert [release["image"] for release in history.releases(written)] == pile
+
+
+def test_by_digest():
+    """What a release is, is its digest: another registry's name or a tag in the name makes it no other one."""
+    written = [entry("deploy", "one/shop@sha256:1"), entry("deploy", "one/shop@sha256:2", contract=["1"])]
+    again = entry("deploy", "other/shop:v1@sha256:1")
+    assert [release["image"] for release in history.releases([*written, again])][-1] == "other/shop:v1@sha256:1"
+    assert len(history.releases([*written, again])) == 2
+    assert history.contracts_after([*written, again], "one/shop@sha256:1") == []
+
+
+def test_lost_beginning():
+    """Where the line that brought a release is lost, all contract steps that are known count."""
+    assert history.contracts_after([entry("deploy", "b", "begun", contract=["1"])], "a") == ["1"]
 
 
 def test_promoted():

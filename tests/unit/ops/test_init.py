@@ -1,5 +1,6 @@
 """init: what it makes, and that it never changes what is there."""
 
+import errno
 import os
 import stat
 
@@ -170,6 +171,21 @@ def test_never_over(tmp_path):
     with pytest.raises(FileExistsError):
         init.write_new(tmp_path / "secret_key", "new", 0o600)
     assert (tmp_path / "secret_key").read_text(encoding="utf-8") == "mine"
+
+
+def test_whole_or_not_at_all(tmp_path, monkeypatch):
+    """A secret that could not be written whole is not there, so the next init makes it."""
+    monkeypatch.setattr(os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+    with pytest.raises(OSError, match="No space left"):
+        init.write_new(tmp_path / "secret_key", "new", 0o600)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_a_killed_one(tmp_path):
+    """What a killed init had half written does not stand in the way."""
+    (tmp_path / "secret_key.new").write_text("ha", encoding="utf-8")
+    init.write_new(tmp_path / "secret_key", "new", 0o600)
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {"secret_key": "new"}
 
 
 @pytest.mark.parametrize("name", ["fullchain.pem", "privkey.pem"])

@@ -4,8 +4,9 @@ from contextlib import suppress
 
 import pytest
 
+from ops import files, release
 from ops.operation import FINISHED
-from tests.unit.ops.faults import Killed
+from tests.unit.ops.faults import CommandError, Killed, failing
 
 BEFORE = ("check", "migrate", "start", "ready", "smoke", "switch", "verify")
 ENDS = ("ok", "failed", "interrupted")
@@ -113,21 +114,59 @@ def test_while_mending(make_shop, at_step, step):
         assert all_is_well(shop), f"killed at {place}"
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("place", range(8))
 def test_installing_the_bundle(shop, monkeypatch, place):
-    """Killed while the folder's files are renewed, `python3 -m ops` can still be started there."""
+    """Killed while the folder's files are renewed, its ops is the old one or the new one, not some of each."""
     second, death = shop.fetched("second"), Death(place)
-    replaced = type(shop.folder).replace
-
-    def replace(path, target):
-        if str(path).startswith((str(shop.folder / "ops"), str(shop.folder / "postgres"))):
-            death(target)
-        return replaced(path, target)
-
-    monkeypatch.setattr(type(shop.folder), "replace", replace)
+    for bundle in (shop.folder, release.bundle_of(shop.site(), second.name)):
+        text = (bundle / "ops/__main__.py").read_text(encoding="utf-8")
+        (bundle / "ops/other.py").write_text(text, encoding="utf-8")
+    for name in ("copy", "_exchange"):
+        monkeypatch.setattr(files, name, dying(death, getattr(files, name), shop.folder / "ops"))
     with suppress(Killed):
         shop.deploy(second)
-    assert (shop.folder / "ops" / "__main__.py").exists()
+    found = {path.name: path.read_text(encoding="utf-8") for path in (shop.folder / "ops").iterdir()}
+    assert found.keys() == {"__main__.py", "other.py"}
+    assert len(set(found.values())) == 1
+
+
+def dying(death, real, folder):
+    """Return a function that may be killed before and after its work on a folder, or on a new one for its place."""
+
+    def work(source, target):
+        ours = str(target).startswith(str(folder))
+        if ours:
+            death(target)
+        done = real(source, target)
+        if ours:
+            death(target)
+        return done
+
+    return work
+
+
+def test_one_off_that_is_going(shop):
+    """One that ends at that moment, and is taken away by Docker itself, is waited for."""
+    shop.server.one_offs.append("shop-migrate-run-1")
+    shop.server.fail = failing("docker rm")
+    shop.mend()
+    assert shop.server.one_offs == []
+
+
+def test_edge_that_cannot_start(shop, at_step):
+    """Where nginx cannot start with what a killed command left, the old configuration is there before it is started."""
+    at_step("verify", Killed())
+    killed(shop, shop.deploy, shop.fetched("second"))
+    (shop.folder / "nginx/production.conf").write_text("half of it", encoding="utf-8")
+
+    def start(words):
+        lies_there = (shop.folder / "nginx/production.conf").read_text(encoding="utf-8")
+        if words[-1] == "nginx" and lies_there != "first":
+            raise CommandError("nginx exited (1)")
+
+    shop.server.fail = start
+    shop.mend()
+    assert (shop.users_meet, shop.running) == ("first", ["first"])
 
 
 def test_one_off_containers(shop):

@@ -1,11 +1,15 @@
 """prune: the last five releases stay, with image and bundle; what is older goes, and nothing else."""
 
+import errno
+
 import pytest
 
-from ops import prune, release
+from ops import files, history, prune, release
 from ops.errors import Failure
+from ops.serving import COLOURS
 from tests.unit.ops.faults import failing
 
+MIGRATION = '[{"revision": "0007", "contract": false, "title": "add a price"}]'
 COMMITS = ["second", "third", "fourth", "fifth", "sixth", "seventh"]
 
 
@@ -39,7 +43,7 @@ def test_kept_images():
     """Only what served counts: a release that failed takes no place."""
     entries = [{"command": "deploy", "image": str(number), "result": "ok"} for number in range(7)]
     entries += [{"command": "deploy", "image": f"bad {number}", "result": "failed"} for number in range(7)]
-    assert prune.kept_images(entries) == {"2", "3", "4", "5", "6"}
+    assert prune.kept_digests(entries) == {"2", "3", "4", "5", "6"}
 
 
 def test_failed_ones(shop):
@@ -70,6 +74,52 @@ def test_foreign(shop):
     other = release.bundle_of(shop.site(), shop.fetched("other").name)
     deploy(shop, *COMMITS)
     assert other.exists()
+
+
+def test_by_another_name(shop):
+    """A release that failed under one name and serves under another keeps its bundle."""
+    image = shop.fetched("second")
+    shop.reachable = False
+    with pytest.raises(Failure):
+        shop.deploy(image)
+    shop.reachable = True
+    again = shop.fetched("second", registry="mirror.example")
+    shop.deploy(again)
+    assert release.bundle_of(shop.site(), again.name).is_dir()
+
+
+def test_what_runs(shop):
+    """What a colour runs stays, though the history does not say that it served."""
+    deploy(shop, "second")
+    shop.site().history_file.write_text("", encoding="utf-8")
+    deploy(shop, *COMMITS[1:])
+    assert {"sixth", "seventh"} <= bundles(shop)
+    assert all(release.images_on(shop.site(), colour) for colour in COLOURS)
+
+
+def test_unfinished(shop, monkeypatch):
+    """While a command is not finished, as where the disk was full when it was to be recorded, nothing is taken away."""
+    add = history.add
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "add", lambda *words: (full if words[1]["result"] == "ok" else add)(*words))
+        shop.deploy(shop.fetched("second", pending=MIGRATION))
+    assert (shop.users_meet, bundles(shop)) == ("second", {"first", "second"})
+    shop.deploy(shop.fetched("third"))
+    assert [entry[1:] for entry in shop.history[1:]] == [("second", "begun"), ("second", "ok"), ("third", "ok")]
+
+
+def full(_path, _entry):
+    """Have no room on the disk."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_not_ours_to_remove(shop, monkeypatch, capsys):
+    """A folder that cannot be removed, as after a deploy with sudo, stays, is named, and stops nothing."""
+    deploy(shop, *COMMITS[:-1])
+    monkeypatch.setattr(files, "remove", lambda folder: full(folder, None))
+    deploy(shop, COMMITS[-1])
+    assert shop.users_meet == COMMITS[-1]
+    assert "stays: [Errno 28]" in capsys.readouterr().out
 
 
 def test_dry_run(shop):

@@ -19,6 +19,13 @@ def test_terminated(shop, at_step, step):
     assert shop.history[1:] == [("deploy", "second", "failed")]
 
 
+def test_nohup(shop):
+    """A command that was started to outlive its terminal does."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with exclusive(shop.site(), "a test"):
+        os.kill(os.getpid(), signal.SIGHUP)
+
+
 def test_a_signal_interrupts(shop):
     """SIGTERM and SIGHUP become Interrupted while a command is under way."""
     for number in (signal.SIGTERM, signal.SIGHUP):
