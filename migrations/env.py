@@ -7,16 +7,20 @@ import warnings
 import click
 from alembic import context
 from flask import current_app
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import create_engine, inspect, pool, text
 from sqlalchemy.exc import OperationalError
 
-from app import models  # noqa: F401 - makes the tables known
+from app import migration_state
+from app.models import AppliedMigration  # which makes the other tables known too
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
 logging.getLogger("alembic.autogenerate.compare").setLevel(logging.INFO)
 
 # The index for the text filter is Postgres' alone; on SQLite there is none to compare, as intended.
 warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")
+
+APPLIED = AppliedMigration.__table__
+APPLIED_SINCE = "f2a61b08d3c4"  # the migration that makes this table
 
 UPGRADE_KEY = 5107190  # of the advisory lock; any number, but the same in every release, or they would not meet at it
 UPGRADE_WAIT = 60  # seconds to wait for another upgrade; one of expand steps alone takes a few
@@ -61,7 +65,7 @@ def configure(**options):
 
 def run_offline():
     """Print the SQL (`flask db upgrade --sql`) without a connection, with the limits that the real run has."""
-    configure(url=url.render_as_string(hide_password=False), literal_binds=True)
+    configure(url=url.render_as_string(hide_password=False), literal_binds=True, on_version_apply=record)
     if postgres:
         context.execute(f"SET lock_timeout = '{LOCK_TIMEOUT * 1000:.0f}ms'")
         context.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}s'")
@@ -134,18 +138,45 @@ def run_once(connection):
     if context.get_context().opts["fn"].__name__ == "upgrade" and (unknown := newer_revisions(connection)):
         click.echo(f"The schema is ahead of this release, which does not know {unknown}: nothing to do.", err=True)
         return
-    configure(connection=connection, on_version_apply=reset_limits if postgres else ())
+    configure(connection=connection, on_version_apply=(reset_limits, record) if postgres else record)
     with context.begin_transaction():
         context.run_migrations()
 
 
 def newer_revisions(connection):
-    """Return the applied revisions that only a newer release can know."""
-    current = context.get_context()
-    known = {script.revision for script in current.script.walk_revisions()}
-    unknown = sorted(set(current.get_current_heads()) - known)
-    connection.rollback()
-    return ", ".join(unknown)
+    """Return the applied revisions of newer releases that leave nothing to do; raises what ends a hopeless upgrade."""
+    ours = migration_state.known(context.get_context().script)
+    try:
+        migration_state.compare(connection, ours)
+        return ", ".join(sorted(migration_state.applied_revisions(connection, ours).keys() - ours.keys()))
+    except migration_state.SchemaBehindError:
+        return ""
+    except migration_state.SchemaUnfitError as error:
+        raise failure(str(error)) from None
+    finally:
+        connection.rollback()
+
+
+def record(ctx, step, heads, **_what):
+    """Note in the same transaction what was applied or taken back; a stamp declares all that leads to it."""
+    if not has_record(ctx, heads):
+        return
+    if step.is_stamp:
+        ctx.execute(APPLIED.delete())
+        gained = migration_state.leading_to(heads, migration_state.known(ctx.script))
+    else:
+        ctx.execute(APPLIED.delete().where(APPLIED.c.revision == step.up_revision_id))
+        gained = [step.up_revision_id] if step.is_upgrade else []
+    for revision in sorted(gained):
+        contract = migration_state.is_contract(ctx.script.get_revision(revision))
+        ctx.execute(APPLIED.insert().values(revision=revision, contract=contract))
+
+
+def has_record(ctx, heads):
+    """Whether the table is there after a step; where the SQL is only printed, as far as the scripts tell."""
+    if ctx.as_sql:
+        return APPLIED_SINCE in migration_state.leading_to(heads, migration_state.known(ctx.script))
+    return inspect(ctx.connection).has_table(APPLIED.name)
 
 
 def reset_limits(ctx, **_what):

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import click
-from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from flask import current_app
 from flask.cli import with_appcontext
@@ -28,33 +27,32 @@ def pending() -> None:
     Each is an object: {"revision": "…", "contract": false, "title": "…"}. A contract step takes away or forbids
     what the release before it uses; only the others may run while that release serves. The array is empty when
     nothing is missing, and also when the database is ahead of this release, where `flask db upgrade` does nothing.
+    Where no upgrade leads to a schema that serves this release, the command fails and says why.
     """
     scripts = ScriptDirectory(str(migration_state.DIRECTORY))
+    click.echo(json.dumps([describe(scripts.get_revision(revision)) for revision in missing()]))
+
+
+def missing() -> list[str]:
+    """Return the revisions that an upgrade would apply, the first one first."""
     try:
         with _connect(current_app.config["MIGRATION_DATABASE_URL"]) as connection:
-            applied = set(MigrationContext.configure(connection).get_current_heads())
+            migration_state.compare(connection)
+    except migration_state.SchemaBehindError as error:
+        return error.missing
+    except migration_state.SchemaUnfitError as error:
+        raise click.ClickException(str(error)) from error
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         raise click.ClickException(
             f"the database cannot be read ({reason}); is MIGRATION_DATABASE_URL right?"
         ) from error
-    click.echo(json.dumps([describe(script) for script in missing(scripts, applied)]))
-
-
-def missing(scripts: ScriptDirectory, applied: set[str]) -> list[Script]:
-    """Return the migrations that come after the applied ones; none where one that is unknown here was applied."""
-    if applied - {script.revision for script in scripts.walk_revisions()}:
-        return []
-    return list(scripts.iterate_revisions("heads", tuple(applied), implicit_base=True))[::-1]
+    return []
 
 
 def describe(script: Script) -> dict[str, Any]:
-    """Return what a release must know of a migration; it expands the schema unless its module says otherwise."""
-    return {
-        "revision": script.revision,
-        "contract": bool(getattr(script.module, "contract", False)),
-        "title": script.doc,
-    }
+    """Return what a release must know of a migration."""
+    return {"revision": script.revision, "contract": migration_state.is_contract(script), "title": script.doc}
 
 
 def _connect(url: URL) -> Connection:

@@ -1,7 +1,8 @@
 """The tables. Importing this package makes all of them known to Alembic."""
 
 from app.models.api_token import ApiToken
+from app.models.applied_migration import AppliedMigration
 from app.models.idempotency_key import IdempotencyKey
 from app.models.product import Product
 
-__all__ = ["ApiToken", "IdempotencyKey", "Product"]
+__all__ = ["ApiToken", "AppliedMigration", "IdempotencyKey", "Product"]

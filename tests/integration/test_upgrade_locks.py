@@ -123,7 +123,7 @@ def test_a_role_with_few_rights(url, sql, tmp_path):
     """The message names who holds the lock to a role that may not look into others' sessions, too."""
     sql("CREATE ROLE few_rights LOGIN")
     sql("ALTER TABLE products OWNER TO few_rights")
-    sql("GRANT SELECT ON alembic_version TO few_rights")
+    sql("GRANT SELECT ON alembic_version, applied_migrations TO few_rights")
     folder = extended(tmp_path, COLUMN)
     replace(folder, "PAUSES = (2, 4)", "PAUSES = ()")
     with contextlib.closing(psycopg2.connect(url, application_name="forgotten")) as idle:

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+from alembic.script import ScriptDirectory
+
+from tests.helpers import ROOT
+
+HEAD = ScriptDirectory(str(ROOT / "migrations")).get_current_head()  # behind which a test's own migration comes
+
 
 @dataclass(frozen=True)
 class Broken:
@@ -38,7 +44,7 @@ def migration(revision, *statements, contract=False):
         f"/srv/migrations/versions/{revision}.py",
         f'"""A migration for a test."""\n'
         f"import sqlalchemy as sa\nfrom alembic import op\n"
-        f'revision, down_revision, contract = "{revision}", "c7b90d51a3f8", {contract}\n{text}',
+        f'revision, down_revision, contract = "{revision}", "{HEAD}", {contract}\n{text}',
     )
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.helpers import wait_for
+from tests.stack.broken import HEAD
 from tests.stack.load import Load
 from tests.stack.server import HOST, steps
 
@@ -14,14 +15,14 @@ ROLLBACK = 10.0  # seconds
 IN_HAND = 8  # what one container works on at once: two workers of four threads
 pytestmark = pytest.mark.timeout(600)
 
-MIGRATION = '''
+MIGRATION = f'''
 COPY <<END /srv/migrations/versions/note.py
 """A note on each product."""
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0a11ce5eed01"
-down_revision = "c7b90d51a3f8"
+down_revision = "{HEAD}"
 
 def upgrade():
     op.add_column("products", sa.Column("note", sa.Text()))

@@ -1,5 +1,6 @@
 """Migrations without a database: what is printed as SQL, and what a new one looks like."""
 
+import re
 import shutil
 
 import pytest
@@ -28,7 +29,16 @@ def test_sql():
     printed = flask_db("upgrade", "--sql")
     assert printed.index("SET lock_timeout = '1000ms'") < printed.index("SET statement_timeout = '600s'")
     assert printed.index("statement_timeout") < printed.index("BEGIN") < printed.index("CREATE TABLE products")
-    assert printed.count("BEGIN;") == printed.count("COMMIT;") == 3
+    assert printed.count("BEGIN;") == printed.count("COMMIT;") == 4
+
+
+def test_sql_records_what_it_applies():
+    """The SQL notes each migration in the table of the applied ones, as soon as that table is made."""
+    printed = flask_db("upgrade", "--sql")
+    noted = re.findall(r"INSERT INTO applied_migrations \(revision, contract\) VALUES \('(\w+)', false\);", printed)
+    assert noted == ["5d1c7a90be24", "8e42f3b6c015", "c7b90d51a3f8", "f2a61b08d3c4"]
+    assert "applied_migrations" not in flask_db("upgrade", "8e42f3b6c015:c7b90d51a3f8", "--sql")
+    assert "DELETE FROM applied_migrations" not in flask_db("downgrade", "f2a61b08d3c4:8e42f3b6c015", "--sql")
 
 
 def test_sql_on_sqlite():
