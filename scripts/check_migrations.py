@@ -2,7 +2,8 @@
 
 Two releases use the schema during a deploy, so a migration may only expand it, unless its module says
 `contract = True`. Each that does not is applied to a Postgres of its own, which needs nothing but the wheels of
-requirements-dev.txt, and the schemas before and after are compared; Squawk reads the SQL besides.
+requirements-dev.txt, by the role that owns the schema in production. The schemas before and after are compared, and so
+are the locks and the rows that were looked for before and after each statement; Squawk reads the SQL besides.
 """
 
 import argparse

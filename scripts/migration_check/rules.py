@@ -8,21 +8,12 @@ LATER = (
     "Expand first: deploy a release that does without it, and drop it afterwards in a migration with `contract = True`."
 )
 KINDS = {"c": "check", "f": "foreign key", "x": "exclusion", "u": "uniqueness"}
-NOUNS = {"v": "view", "m": "materialized view"}
+NOUNS = {"v": "view", "m": "materialized view", "c": "type"}
 
 
 def compare(before: Catalogue, after: Catalogue) -> list[str]:
     """Return what code that was written for the schema BEFORE would stumble over in the one AFTER."""
-    return [*_relations(before, after), *_labels(before, after)]
-
-
-def locked(tables: list[str]) -> list[str]:
-    """Return what to say of tables that nobody could write to while an index was built."""
-    return [
-        f"table {table}: an index was built, or the like, with a lock that keeps every writer waiting. Use "
-        "`with op.get_context().autocommit_block():` and in it `op.create_index(…, postgresql_concurrently=True)`."
-        for table in tables
-    ]
+    return [*_relations(before, after), *_labels(before, after), *_uses(before, after)]
 
 
 def _relations(before: Catalogue, after: Catalogue) -> Iterator[str]:
@@ -35,11 +26,19 @@ def _relations(before: Catalogue, after: Catalogue) -> Iterator[str]:
         else:
             yield from _columns(old, new)
             yield from _rules(old, new)
+            yield from _access(old, new)
             if old.oid == new.oid and old.file != new.file:
-                yield (
-                    f"table {name} is written anew, and nobody can read it meanwhile. Add the column without the "
-                    "default or the type that needs this, and fill it in small steps."
-                )
+                yield _rewritten(old)
+
+
+def _rewritten(relation: Relation) -> str:
+    remedy = (
+        "REFRESH it CONCURRENTLY."
+        if relation.kind == "m"
+        else "Add the column without the default or the type that needs this, and fill it in small steps; do without "
+        "TRUNCATE, CLUSTER and VACUUM FULL."
+    )
+    return f"{_noun(relation)} {relation.name} is written anew, and nobody can read it meanwhile. {remedy}"
 
 
 def _gone(old: Relation, after: Catalogue) -> str:
@@ -115,3 +114,24 @@ def _beyond_old_code(rule: Rule, old: Relation, new: Relation) -> bool:
 def _labels(before: Catalogue, after: Catalogue) -> Iterator[str]:
     for kind, label in sorted(before.labels - after.labels):
         yield f"type {kind} loses the value {label!r}, which the old release still uses. {LATER}"
+
+
+def _access(old: Relation, new: Relation) -> Iterator[str]:
+    what = f"{_noun(old)} {old.name}"
+    for (role, privilege), columns in sorted(old.rights.items()):
+        lost = (columns & new.columns.keys()) - new.rights.get((role, privilege), frozenset())
+        if lost:
+            where = "" if lost == old.columns.keys() else f" ({', '.join(sorted(lost))})"
+            yield f"{what}: role {role} loses {privilege}{where}, and the old release may use it. {LATER}"
+    for filtered in sorted(new.filters - old.filters):
+        yield (
+            f"{what} gets {filtered}, and the old release no longer reads or writes the rows that it "
+            "means. Deploy a release that allows for it, and add it afterwards in a migration with `contract = True`."
+        )
+
+
+def _uses(before: Catalogue, after: Catalogue) -> Iterator[str]:
+    lost = before.uses - after.uses
+    for thing in sorted({thing for _, thing in lost}):
+        roles = ", ".join(sorted(role for role, other in lost if other == thing))
+        yield f"{thing} can no longer be used by {roles}, and the old release may use it. {LATER}"

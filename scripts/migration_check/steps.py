@@ -13,12 +13,9 @@ from sqlalchemy import Connection, Engine, event
 from app import create_app
 from app.database import db
 
-from . import catalogue, rules, squawk
+from . import catalogue, locks, roles, rules, squawk, waiting
 
-# CREATE INDEX without CONCURRENTLY holds this lock on the table until its transaction ends.
-LOCKED = """
-    SELECT DISTINCT relation::regclass::text FROM pg_locks
-    WHERE locktype = 'relation' AND mode = 'ShareLock' AND granted AND pid = pg_backend_pid() AND relation = ANY(%s)"""
+RECORD = "applied_migrations"  # env.py writes to it at the end of each migration, in the same transaction
 
 
 class Report(NamedTuple):
@@ -30,7 +27,7 @@ class Report(NamedTuple):
 
 def check(folder: Path, url: str) -> Report:
     """Check the migrations in FOLDER with the help of an empty database."""
-    app = create_app("testing", {"TEST_DATABASE_URL": url, "LOG_LEVEL": "ERROR"})
+    app = create_app("testing", {"TEST_DATABASE_URL": roles.as_owner(url), "LOG_LEVEL": "ERROR"})
     scripts = list(ScriptDirectory(str(folder)).walk_revisions())[::-1]
     expanding = [script for script in scripts if not getattr(script.module, "contract", False)]
     skipped = [f"{name(script)}: a contract step, not checked" for script in scripts if script not in expanding]
@@ -60,12 +57,12 @@ def _apply(scripts: list[Script], expanding: list[Script], folder: Path) -> Iter
     for script in scripts:
         before = _read()
         try:
-            tables = _upgrade(script.revision, folder, before)
+            waits = _upgrade(script.revision, folder, before)
         except Exception as error:  # noqa: BLE001 - a migration is any code at all
             yield f"{name(script)}: cannot be applied: {error}"
             return
         if script in expanding:
-            found = rules.compare(before, _read()) + rules.locked(tables)
+            found = rules.compare(before, _read()) + waits
             yield from (f"{name(script)}: {problem}" for problem in found)
 
 
@@ -75,18 +72,29 @@ def _read() -> catalogue.Catalogue:
 
 
 def _upgrade(revision: str, folder: Path, before: catalogue.Catalogue) -> list[str]:
-    """Apply one migration; return the tables, among those that were there, which it kept writers away from."""
-    oids = [relation.oid for relation in before.relations.values()]
-    locked: set[str] = set()
-
-    def look(connection: Connection) -> None:
-        cursor: Any = connection.connection.cursor()
-        cursor.execute(LOCKED, (oids,))
-        locked.update(row[0] for row in cursor.fetchall())
-
-    event.listen(Engine, "commit", look)
-    try:
+    """Apply one migration; return what its statements did that keeps those waiting who use what was there."""
+    oids = [relation.oid for name, relation in before.relations.items() if name != RECORD]
+    with _watched(oids) as problems:
         command.upgrade(current_app.extensions["migrate"].migrate.get_config(str(folder)), revision)
+    return list(dict.fromkeys(problems))
+
+
+@contextmanager
+def _watched(oids: list[int]) -> Iterator[list[str]]:
+    """Look at the session before and after each statement, and judge it."""
+    problems: list[str] = []
+    states: list[locks.State] = []
+
+    def before(connection: Connection, *_: Any) -> None:
+        states.append(locks.read(connection, oids))
+
+    def after(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        problems.extend(waiting.judge(statement, states.pop(), locks.read(connection, oids)))
+
+    event.listen(Engine, "before_cursor_execute", before)
+    event.listen(Engine, "after_cursor_execute", after)
+    try:
+        yield problems
     finally:
-        event.remove(Engine, "commit", look)
-    return sorted(locked)
+        event.remove(Engine, "before_cursor_execute", before)
+        event.remove(Engine, "after_cursor_execute", after)

@@ -115,3 +115,43 @@ def test_enum_values():
     old, new = frozenset({("size", "s"), ("size", "l")}), frozenset({("size", "s"), ("size", "xl")})
     (problem,) = compare(Catalogue({}, old), Catalogue({}, new))
     assert "type size loses the value 'l'" in problem
+
+
+@pytest.mark.parametrize(
+    ("rights", "sentence"),
+    [
+        ({}, "role app loses INSERT, and"),
+        ({("app", "INSERT"): frozenset({"name"})}, "role app loses INSERT (colour), and"),
+        ({("other", "INSERT"): frozenset({"name", "colour"})}, "role app loses INSERT, and"),
+    ],
+    ids=str,
+)
+def test_rights(rights, sentence):
+    """A role keeps what it may do; the sentence says which columns it is about."""
+    columns = {"name": NAME, "colour": COLOUR}
+    before = replace(MAKERS, columns=columns, rights={("app", "INSERT"): frozenset(columns)})
+    (problem,) = after(before, rights=rights)
+    assert sentence in problem
+
+
+def test_more_rights():
+    """Rights may come, also on new columns, and those on a column go with it without a sentence of their own."""
+    before = replace(MAKERS, rights={("app", "INSERT"): frozenset({"name", "gone"})})
+    rights = {("app", "INSERT"): frozenset({"name", "colour"}), ("app", "DELETE"): frozenset({"name"})}
+    assert after(before, rights=rights) == []
+
+
+def test_uses():
+    """What else a role may use stays; who loses the same thing stands in one sentence."""
+    old = frozenset({("app", "sequence s"), ("owner", "sequence s"), ("app", "schema public")})
+    new = frozenset({("app", "schema public"), ("app", "function f()")})
+    (problem,) = compare(Catalogue({}, uses=old), Catalogue({}, uses=new))
+    assert problem.startswith("sequence s can no longer be used by app, owner, and")
+
+
+def test_filters():
+    """Nothing may come between the old release's statements and the rows; what was there may stay or go."""
+    before = replace(MAKERS, filters=frozenset({"rewrite rule old"}))
+    assert after(before, filters=frozenset()) == []
+    (problem,) = after(before, filters=frozenset({"rewrite rule old", "row level security"}))
+    assert "table makers gets row level security" in problem
