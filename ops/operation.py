@@ -94,7 +94,7 @@ def exclusive(site: Site, purpose: str) -> Iterator[None]:
 
 def settle(site: Site) -> None:
     """Finish or take back what a killed command left: its one-off containers, and the colour that it was changing."""
-    wait(lambda: _without_one_offs(site), GONE_SECONDS, "What a killed command had started was not gone")
+    clear_one_offs(site)
     state = journal.read(site.journal_file)
     if state is None:
         return
@@ -108,6 +108,11 @@ def settle(site: Site) -> None:
     if not _recorded(site, state):
         record(site, state, "ok" if state.outcome == state.colour else "interrupted", step=state.step)
     _end(site)
+
+
+def clear_one_offs(site: Site) -> None:
+    """Take away what a command has left working behind it, such as a migration."""
+    wait(lambda: _without_one_offs(site), GONE_SECONDS, "What a command had started was not gone")
 
 
 def _without_one_offs(site: Site) -> tuple[bool | None, str]:
@@ -134,6 +139,7 @@ def _undo(current: Operation) -> None:
         return
     try:
         with step("put back") as undone:
+            clear_one_offs(site)
             if site.serving != Serving(state.before) or state.step in MET_BY_USERS:
                 release.put_back(site, state.before)
             else:

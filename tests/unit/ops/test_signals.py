@@ -19,6 +19,20 @@ def test_terminated(shop, at_step, step):
     assert shop.history[1:] == [("deploy", "second", "failed")]
 
 
+def test_what_it_had_begun(shop):
+    """A migration that ops no longer waits for does not go on behind its back."""
+
+    def stopped(words):
+        if "pending" in words:
+            shop.server.one_offs.append("shop-migrate-run-1")
+            raise Interrupted("SIGTERM")
+
+    shop.server.fail = stopped
+    with pytest.raises(Failure, match="stopped at “migrate”"):
+        shop.deploy(shop.fetched("second"))
+    assert shop.server.one_offs == []
+
+
 def test_nohup(shop):
     """A command that was started to outlive its terminal does."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
