@@ -92,6 +92,8 @@ def install(site: Site, source: Path) -> None:
         site.runner.change(test)
         site.runner.change(["cp", "-r", f"{source}/.", str(target)])
         return
+    if files.same(source, target):
+        return
     try:
         files.mirror(source, target / STAGED)
         site.runner.change(test)

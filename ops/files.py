@@ -40,7 +40,7 @@ def folder(path: Path) -> None:
 
 def mirror(source: Path, target: Path) -> None:
     """Make a folder the same as another one, file by file, so that it is there at every moment; the rest goes."""
-    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    wanted = _within(source)
     if not wanted:
         raise FileNotFoundError(f"{source} has no files, so {target} is left as it is")
     folder(target)
@@ -51,6 +51,16 @@ def mirror(source: Path, target: Path) -> None:
     for path in target.rglob("*"):
         if path.is_file() and path.relative_to(target) not in wanted:
             path.unlink()
+
+
+def same(source: Path, target: Path) -> bool:
+    """Whether a folder is already what `mirror` would make it."""
+    names = _within(source)
+    return names == _within(target) and not filecmp.cmpfiles(source, target, map(str, names), shallow=False)[1]
+
+
+def _within(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
 
 
 def swap(source: Path, target: Path) -> None:

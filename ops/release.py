@@ -138,7 +138,7 @@ def smoke(site: Site, release: Release, colour: str) -> None:
         answer = edge.ask(site, f"{door}/health/version")
         return _commit(answer) == release.commit, str(answer)
 
-    in_a_row(look, 2 * site.replicas, EDGE_SECONDS, f"nginx did not reach {service(colour)}")
+    in_a_row(look, site.replicas, EDGE_SECONDS, f"nginx did not reach {service(colour)}")  # they take turns
     for path in site.smoke_paths:
         edge.must_answer(edge.ask(site, f"{door}{path}"), f"{path} of {service(colour)}")
 
@@ -159,7 +159,7 @@ def verify(site: Site, release: Release) -> None:
         answer = edge.ask_outside(site, "/health/version")
         return _commit(answer) == release.commit, str(answer)
 
-    in_a_row(look, 5 * site.replicas, OUTSIDE_SECONDS, f"From outside, {release.commit} was not seen")
+    in_a_row(look, 3 * site.replicas, OUTSIDE_SECONDS, f"From outside, {release.commit} was not seen")
     for path in site.smoke_paths:
         edge.must_answer(edge.ask_outside(site, path), f"{path} from outside")
 

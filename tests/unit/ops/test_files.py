@@ -37,6 +37,16 @@ def test_mirror(tmp_path, source):
     assert modes(tmp_path / "target") == {"roles.sh": 0o755, "deep": 0o755, "deep/text": 0o644}
 
 
+@pytest.mark.parametrize("change", ["roles.sh", "deep/text", "new", "deep/new"])
+def test_same(tmp_path, source, change):
+    """A mirrored folder is the same, until a file in it is another one or there is one more."""
+    files.mirror(source, tmp_path / "target")
+    assert files.same(source, tmp_path / "target")
+    (tmp_path / "target" / change).write_text("other", encoding="utf-8")
+    assert not files.same(source, tmp_path / "target")
+    assert not files.same(tmp_path / "target", source)
+
+
 def test_mirror_takes_away(tmp_path, source):
     """What is not in the one is not in the other."""
     (tmp_path / "target/deep").mkdir(parents=True)
