@@ -22,6 +22,7 @@ COPY app app
 COPY docker-compose.prod.yml bundle/
 COPY nginx bundle/nginx
 COPY postgres bundle/postgres
+COPY acme bundle/acme
 COPY ops bundle/ops
 # Whose the code is: nobody's who runs it; in development the user's, or `docker compose watch` could delete no file.
 ARG CODE_OWNER=root

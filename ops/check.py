@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 
 from ops import commands, files
-from ops.errors import Refusal
+from ops.errors import Failure, Refusal
 from ops.release import Release
 from ops.site import FILE, Site
 
+MOUNTED = ("postgres", "acme")  # of a bundle, besides nginx'; mirrored file by file, so that the folder stays the same
 FREE_BYTES = 2 * 2**30
 START_SECONDS = 900  # on a new server it fetches images first
 
@@ -22,6 +23,20 @@ def check(site: Site) -> str:
     refuse_full_disk(site)
     site.runner.change(site.compose.start_data(), timeout=START_SECONDS)
     site.runner.change(site.compose.start_edge(), timeout=START_SECONDS)
+    return "; ".join(note for note in (start_certbot(site), changes(site)) if note)
+
+
+def start_certbot(site: Site) -> str:
+    """Start what cares for certificates; a release does not wait for it, so what is wrong is only noted."""
+    try:
+        site.runner.change(site.compose.start_certbot(), timeout=START_SECONDS)
+    except Failure as failure:
+        return f"certificates are not cared for: {failure}"
+    return ""
+
+
+def changes(site: Site) -> str:
+    """Return what to do where a service's definition has changed."""
     changed = [] if site.runner.dry else changed_services(site)
     if not changed:
         return ""
@@ -67,5 +82,6 @@ def install(site: Site, found: Release) -> None:
     if site.runner.dry or not found.bundle.is_dir():
         return
     files.swap(found.bundle / "ops", site.folder / "ops")
-    files.mirror(found.bundle / "postgres", site.folder / "postgres")  # file by file, because it is mounted
+    for name in MOUNTED:
+        files.mirror(found.bundle / name, site.folder / name)
     files.copy(found.file, site.folder / FILE)

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from ops import deploy, fetch, gate, init, promotion, status
+from ops import certificates, deploy, fetch, gate, init, promotion, status
 from ops.canary import Watch
 from ops.deploy import Wish
 from ops.errors import Failure, Interrupted, Refusal
@@ -80,7 +80,9 @@ def share(options: argparse.Namespace) -> Watch | None:
 def other(site: Site, options: argparse.Namespace) -> None:
     """Carry out what brings no release."""
     if options.command == "init":
-        init.init(site, options.host)
+        init.init(site, options.host, options.email)
+    elif options.command == "certificates":
+        certificates.certificates(site, force=options.force)
     elif options.command == "abort":
         promotion.abort(site)
     elif options.command == "status":
@@ -108,6 +110,9 @@ def parser() -> argparse.ArgumentParser:
 
     begin = command("init", "make what a new server lacks; never changes what is there")
     begin.add_argument("--host", action="append", default=[], help="a name that users ask for; again for each")
+    begin.add_argument("--email", default="", help="get a certificate at once; where its authority may write to you")
+    trust = command("certificates", "get a certificate now; it is renewed by itself")
+    trust.add_argument("--force", action="store_true", help="even if there is a good one")
     bring = command("deploy", "bring a release to users, without one failed request")
     bring.add_argument("--canary", type=percent, metavar="PERCENT", help="first give it only this share of the users")
     trial = command("canary", "give a release a share of the users, and leave it there")

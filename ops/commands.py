@@ -7,6 +7,7 @@ from pathlib import Path
 
 Words = list[str]
 
+CARE = ["python3", "-B", "/opt/acme/care.py"]  # acme/care.py, as the compose file mounts it
 EDGE = "/etc/nginx/edge"  # where nginx finds its configuration
 DATA = ("db", "redis-cache", "redis-sessions")
 OURS = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
@@ -38,6 +39,14 @@ class Compose:
     def start_edge(self) -> Words:
         """Start nginx and wait for it; if it runs it is left as it is."""
         return self.words("up", "--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "60", "nginx")
+
+    def start_certbot(self) -> Words:
+        """Start what cares for certificates; what runs is left as it is."""
+        return self.words("up", "--detach", "--no-deps", "--no-recreate", "certbot")
+
+    def beside(self, service: str, *words: str) -> Words:
+        """Run a command in a service's container."""
+        return self.words("exec", "-T", service, *words)
 
     def start_colour(self, colour: str) -> Words:
         """Start the containers of a colour, made anew where image or settings changed."""
@@ -187,7 +196,7 @@ def give(folder: Path, uid: int, names: Words, image: str) -> Words:
     powers = [word for power in ("CHOWN", "DAC_READ_SEARCH") for word in ("--cap-add", power)]
     return [
         *["docker", "run", "--rm", "--network", "none", "--user", "0:0", "--cap-drop", "ALL", *powers],
-        *["--volume", f"{folder}:/given", "--entrypoint", "chown", image, f"{uid}:{uid}"],
+        *["--volume", f"{folder}:/given", "--entrypoint", "chown", image, "-R", f"{uid}:{uid}"],
         *[f"/given/{name}" for name in names],
     ]
 

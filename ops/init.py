@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
-from ops import check, commands, credentials, files, serving
+from ops import certificates, check, commands, credentials, files, serving
 from ops.errors import Refusal
 from ops.progress import say
 from ops.serving import Serving
 from ops.site import Site
 
+EMAIL = re.compile(r"[^@\s=]+@[^@\s=]+\.[^@\s=]+")
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 COMPOSE = (2, 24)
@@ -20,16 +20,21 @@ PAIR = ("fullchain.pem", "privkey.pem")
 EDGE = 101  # the user in nginx' image
 
 
-def init(site: Site, hosts: list[str]) -> None:
-    """Check the machine, then write settings, secrets, a placeholder certificate and the colour, where missing."""
+def init(site: Site, hosts: list[str], email: str = "") -> None:
+    """Check the machine, then write settings, secrets, a placeholder certificate and the colour, where missing.
+
+    With an address to write to, an ACME server is asked for a certificate as well.
+    """
     check_machine(site)
-    write_settings(site, hosts)
+    write_settings(site, hosts, email)
     files.folder(site.state / "serving")
     write_secrets(site)
     write_certificate(site)
     if not site.serving_file.exists():
         serving.write(site.serving_file, Serving("blue"))
         say("  state/serving/serving.conf: written")
+    if email:
+        certificates.certificates(site, force=False)
     say("Ready. Next: python3 -m ops deploy IMAGE@sha256:…")
 
 
@@ -44,7 +49,7 @@ def check_machine(site: Site) -> None:
     say(f"  {check.refuse_full_disk(site) / 2**30:.0f} GiB free")
 
 
-def write_settings(site: Site, hosts: list[str]) -> None:
+def write_settings(site: Site, hosts: list[str], email: str) -> None:
     """Write .env if it is not there; raises Refusal when no host is named, or the folder's name will not do."""
     path = site.folder / ".env"
     if path.exists():
@@ -55,17 +60,21 @@ def write_settings(site: Site, hosts: list[str]) -> None:
         raise Refusal(f"--host: {', '.join(wrong) or 'none given'}. Name each that users ask for: --host shop.example")
     if not PROJECT.fullmatch(site.folder.name):
         raise Refusal(f"{site.folder.name}: the folder's name becomes the project's; only a-z, 0-9, - and _ will do.")
-    write_new(path, settings(site.folder.name, hosts), 0o644)
+    if email and not EMAIL.fullmatch(email):
+        raise Refusal(f"--email: {email!r} is no address.")
+    write_new(path, settings(site.folder.name, hosts, email), 0o644)
     say("  .env: written")
 
 
-def settings(name: str, hosts: list[str]) -> str:
+def settings(name: str, hosts: list[str], email: str) -> str:
     """Return the settings of a new server; .env.example explains each."""
+    mail = f"ACME_EMAIL={email}\n" if email else ""
     return (
         "# Settings of this server; secrets are files in secrets/.\n"
         f"COMPOSE_PROJECT_NAME={name}\n"
         "COMPOSE_FILE=docker-compose.prod.yml\n"
         f"TRUSTED_HOSTS={','.join(hosts)}\n"
+        f"{mail}"
     )
 
 
@@ -85,19 +94,18 @@ def write_secrets(site: Site) -> None:
 
 def write_certificate(site: Site) -> None:
     """Make a self-signed certificate, so that nginx can start before there is a real one."""
-    folder = site.folder / "certificates"
-    files.folder(folder)
-    if all((folder / name).exists() for name in PAIR):
+    live = site.certificates / "live"
+    if all((live / name).exists() for name in PAIR):
         say("  certificate: is there, left as it is")
         return
-    if any((folder / name).exists() for name in PAIR):
-        raise Refusal(f"certificates/ has only one of {' and '.join(PAIR)}. Put the other one there, or take it away.")
-    with tempfile.TemporaryDirectory(dir=site.folder) as name:
-        made = Path(name)
-        site.runner.change(commands.placeholder(made, site.host, site.nginx_image))
-        site.runner.change(commands.give(made, EDGE, list(PAIR), site.nginx_image))
-        for file in PAIR:
-            (made / file).replace(folder / file)
+    if any((live / name).exists() for name in PAIR):
+        raise Refusal(f"{live} has only one of {' and '.join(PAIR)}. Put the other one there, or take it away.")
+    for folder in (site.certificates, site.certificates / "webroot", site.certificates / "placeholder"):
+        files.folder(folder)
+    if not live.is_symlink():
+        live.symlink_to("placeholder")
+    site.runner.change(commands.placeholder(site.certificates / "placeholder", site.host, site.nginx_image))
+    site.runner.change(commands.give(site.certificates, EDGE, ["."], site.nginx_image))
     say("  certificate: a self-signed placeholder")
 
 

@@ -80,6 +80,11 @@ class Site:
         return self.config["services"][service("blue")]
 
     @property
+    def certificates(self) -> Path:
+        """What nginx shows users, and what certbot keeps."""
+        return self.folder / "certificates"
+
+    @property
     def state(self) -> Path:
         """What ops itself keeps."""
         return self.folder / "state"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ops import commands, edge, history, journal, lock, release
+from ops import certificates, commands, edge, history, journal, lock, release
 from ops.errors import Failure
 from ops.progress import say
 from ops.serving import COLOURS
@@ -32,6 +32,7 @@ def look(site: Site) -> dict[str, Any]:
         "outside": {"status": answer.status, "body": answer.body[:300]},
         "colours": {colour: _colour(site, colour, entries) for colour in COLOURS},
         "services": _services(site),
+        "certificate": certificates.look(site),
         "under_way": lock.holder(site.lock_file),
         "interrupted": bool(journal.read(site.journal_file)) and not lock.holder(site.lock_file),
         "releases": [entry["image"] for entry in history.releases(entries)],
@@ -80,6 +81,7 @@ def text(found: dict[str, Any]) -> str:
     for colour, seen in found["colours"].items():
         lines.append(f"  web-{colour:6} {_share(found, colour):8} {seen['release'] or '-':14} {_states(seen)}")
     lines += [f"  {name:10} {state}" for name, state in sorted(found["services"].items())]
+    lines.append(certificates.text(found["certificate"]))
     if found["under_way"]:
         lines.append(f"  under way: {found['under_way']}")
     if found["interrupted"]:

@@ -64,7 +64,7 @@ def read_by_compose():
     """Return every variable that the compose files take from the shell or from .env."""
     files = ("docker-compose.yml", "docker-compose.prod.yml")
     text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in files)
-    passed_on = re.findall(r"^    ([A-Z_]+):$", text, re.MULTILINE)
+    passed_on = re.findall(r"^ {4,6}([A-Z_]+):$", text, re.MULTILINE)
     return {*re.findall(r"(?<!\$)\$\{?([A-Z_]+)", text), *passed_on} - COMPOSES_OWN
 
 

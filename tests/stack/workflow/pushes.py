@@ -61,7 +61,7 @@ class Pushes:
         """Write act's settings, and for the runners the certificate that they trust."""
         (self.home / "act").mkdir()
         (self.home / "act" / "actrc").write_text(f"-P ubuntu-latest={self.machines.name}-runner\n")
-        (self.home / "site.pem").write_text(self.machines.run("cat", "certificates/fullchain.pem"))
+        (self.home / "site.pem").write_text(self.machines.run("cat", "certificates/live/fullchain.pem"))
         (self.home / "curlrc").write_text("cacert = /site.pem\n")
 
     def tidy(self):

@@ -8,7 +8,7 @@ from tests.helpers import free_port, wait_for
 from tests.stack.compose import docker
 
 HOST = "shop.example"
-BUNDLE = ("docker-compose.prod.yml", "nginx", "ops", "postgres")
+BUNDLE = ("docker-compose.prod.yml", "nginx", "ops", "postgres", "acme")
 BASES = ("nginx:1.30", "postgres:18", "redis:8")
 FOLDER = "/srv/myapp"
 PASSWORD = secrets.token_hex(8)  # of all that asks for one
@@ -96,7 +96,7 @@ class Machines:
 
     def get(self, path):
         """Ask the site over HTTPS, as a user would, and return status and body."""
-        url, trusted = f"https://{HOST}{path}", f"{FOLDER}/certificates/fullchain.pem"
+        url, trusted = f"https://{HOST}{path}", f"{FOLDER}/certificates/live/fullchain.pem"
         words = ("--silent", "--max-time", "5", "--cacert", trusted, "--resolve", f"{HOST}:443:127.0.0.1")
         body, _, status = self.run("curl", *words, "--write-out", "\n%{http_code}", url, check=False).rpartition("\n")
         return int(status or 0), body

@@ -8,12 +8,19 @@ import pytest
 from ops import check, release
 from ops.errors import Refusal
 from tests.helpers import ROOT
+from tests.unit.ops.faults import failing
 
 
 def test_well(shop):
     """Where all is well there is nothing to note; what keeps data and the edge are started."""
     assert check.check(shop.site()) == ""
-    assert [done.split()[-1] for done in shop.server.done if " up " in done] == ["redis-sessions", "nginx"]
+    assert [done.split()[-1] for done in shop.server.done if " up " in done] == ["redis-sessions", "nginx", "certbot"]
+
+
+def test_certbot_away(shop):
+    """A release does not wait for what cares for certificates: that it could not be started is noted."""
+    shop.server.fail = failing(" certbot")
+    assert check.check(shop.site()).startswith("certificates are not cared for: ")
 
 
 def test_missing_secrets(shop):
@@ -75,5 +82,5 @@ def test_install(shop):
 def test_the_bundle_is_what_is_installed():
     """The image's bundle has what is installed from it."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert all(f"COPY {name} bundle/{name}" in text for name in ("nginx", "postgres", "ops"))
+    assert all(f"COPY {name} bundle/{name}" in text for name in ("nginx", "ops", *check.MOUNTED))
     assert f"COPY {check.FILE} bundle/" in text

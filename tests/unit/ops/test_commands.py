@@ -97,7 +97,7 @@ def test_give():
     words = commands.give(Path("/srv/shop/secrets"), 10001, ["secret_key"], "nginx:1.30")
     assert words[:8] == ["docker", "run", "--rm", "--network", "none", "--user", "0:0", "--cap-drop"]
     assert words[8] == "ALL"
-    assert words[-3:] == ["nginx:1.30", "10001:10001", "/given/secret_key"]
+    assert words[-4:] == ["nginx:1.30", "-R", "10001:10001", "/given/secret_key"]
 
 
 def test_ask():

@@ -31,7 +31,7 @@ class NewServer:
 
     def files(self):
         """Return each file with its text."""
-        found = [path for path in self.folder.rglob("*") if path.is_file()]
+        found = [*(path for path in self.folder.rglob("*") if path.is_file()), *self.folder.glob("certificates/live/*")]
         return {str(path.relative_to(self.folder)): path.read_text(encoding="utf-8") for path in found}
 
     def mode(self, name):
@@ -49,7 +49,7 @@ def new(tmp_path, monkeypatch):
 
 def test_settings():
     """The settings name the project after its folder, its one compose file, and the hosts; and hold no secret."""
-    lines = init.settings("shop", ["shop.example", "www.shop.example"]).splitlines()
+    lines = init.settings("shop", ["shop.example", "www.shop.example"], "").splitlines()
     assert lines[1:] == [
         "COMPOSE_PROJECT_NAME=shop",
         "COMPOSE_FILE=docker-compose.prod.yml",
@@ -60,7 +60,8 @@ def test_settings():
 def test_all(new):
     """A new server gets settings, secrets, a certificate and a colour."""
     new.init("shop.example")
-    assert {".env", "secrets/secret_key", "certificates/fullchain.pem", "certificates/privkey.pem"} <= set(new.files())
+    pair = {"certificates/live/fullchain.pem", "certificates/live/privkey.pem"}
+    assert {".env", "secrets/secret_key", *pair} <= set(new.files())
     assert new.site.serving == Serving("blue")
 
 
@@ -71,7 +72,7 @@ def test_rights(new):
     assert {new.mode(name) for name in new.files() if name.startswith("secrets/")} == {0o600}
     assert new.server.given["secret_key"] == "10001:10001"
     assert new.server.given["postgres_password"] == "999:999"
-    assert new.server.given["privkey.pem"] == "101:101"
+    assert new.server.given["."] == "101:101"  # the certificates, which certbot renews and nginx reads
 
 
 def test_again(new):
@@ -99,7 +100,7 @@ def test_failed_half_way(new, text):
     with pytest.raises(Failure):
         new.init("shop.example")
     new.init("shop.example")
-    assert set(new.server.given) == {*credentials.missing(new.folder / "none"), "fullchain.pem", "privkey.pem"}
+    assert set(new.server.given) == {*credentials.missing(new.folder / "none"), "."}
 
 
 @pytest.mark.parametrize(
@@ -191,8 +192,8 @@ def test_after_a_killed_one(tmp_path):
 @pytest.mark.parametrize("name", ["fullchain.pem", "privkey.pem"])
 def test_half_a_pair(new, name):
     """A certificate without its key, or a key without its certificate, is somebody's: it is not written over."""
-    (new.folder / "certificates").mkdir()
-    (new.folder / "certificates" / name).write_text("mine", encoding="utf-8")
+    (new.folder / "certificates/live").mkdir(parents=True)
+    (new.folder / "certificates/live" / name).write_text("mine", encoding="utf-8")
     with pytest.raises(Refusal, match="only one of"):
         new.init("shop.example")
-    assert [path.name for path in (new.folder / "certificates").iterdir()] == [name]
+    assert [path.name for path in (new.folder / "certificates/live").iterdir()] == [name]

@@ -1,0 +1,69 @@
+"""`certificates`: gets one from an ACME server, such as Let's Encrypt, and sees that users meet it.
+
+What is renewed later, and when, is acme/care.py's business, in the certbot container; nginx takes it up by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from calendar import timegm
+from typing import Any
+
+from ops import edge
+from ops.commands import CARE
+from ops.lock import locked
+from ops.progress import say, step, wait
+from ops.site import Site
+
+LOCK_SECONDS = 120
+OBTAIN_SECONDS = 1260  # a renewal may be under way, and each may take ten minutes
+TAKEN_UP_SECONDS = 60
+
+
+def certificates(site: Site, *, force: bool) -> None:
+    """Get a certificate for the site's names, unless there is a good one, and wait until users meet it."""
+    with locked(site.lock_file, "certificates", LOCK_SECONDS) as descriptor:
+        site.runner.inherit = (descriptor,)
+        with step("start"):
+            site.runner.change(site.compose.start_edge(), timeout=OBTAIN_SECONDS)
+            site.runner.change(site.compose.start_certbot(), timeout=OBTAIN_SECONDS)
+        with step("obtain"):
+            words = [*CARE, "obtain", *(["--force"] if force else [])]
+            site.runner.change(site.compose.beside("certbot", *words), timeout=OBTAIN_SECONDS)
+        with step("taken up"):
+            wait(lambda: _met(site), TAKEN_UP_SECONDS, "Users do not meet the new certificate")
+    say(text(look(site)))
+
+
+def look(site: Site) -> dict[str, Any]:
+    """Return what acme/care.py has written down, and the days left; empty before it has run."""
+    path = site.certificates / "status.json"
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    end = timegm(time.strptime(found["not_after"], "%Y-%m-%dT%H:%M:%SZ"))
+    return {**found, "days_left": round((end - time.time()) / 86400, 1)}
+
+
+def text(found: dict[str, Any]) -> str:
+    """Return it for people, in a line or, where something is wrong, with what."""
+    if not found:
+        return "certificate: nothing is known of it yet"
+    kind = "a self-signed placeholder" if found["placeholder"] else f"by {found['issuer']}"
+    line = f"certificate: {', '.join(found['names'])}, {found['days_left']} days left, {kind}"
+    if found["error"]:
+        line += f"\n  RENEWAL FAILS since {found['failing_since']}: {' '.join(found['error'].split())[:400]}"
+    return line
+
+
+def _met(site: Site) -> tuple[bool | None, str]:
+    chain = (site.certificates / "live" / "fullchain.pem").read_text(encoding="ascii")
+    end = "-----END CERTIFICATE-----\n"
+    wanted = ssl.PEM_cert_to_DER_cert(chain.partition(end)[0] + end)
+    try:
+        met = edge.certificate_outside(site)
+    except OSError as error:
+        return None, f"{type(error).__name__}: {error}"
+    return (True if met == wanted else None), "another certificate"

@@ -1,0 +1,174 @@
+"""Certificates look after themselves: the first one, its renewal, and one that fails, as users see it meanwhile."""
+
+import socket
+import ssl
+
+import pytest
+
+from tests.helpers import wait_for
+from tests.stack.acme import Authority
+from tests.stack.client import TLS, ask
+from tests.stack.compose import docker
+from tests.stack.load import Load
+from tests.stack.server import HOST
+
+HOSTS = (HOST, "www.shop.example")
+LIFETIME = 60  # seconds; a renewal is due after half of it
+SLOWEST = 2.0
+later = pytest.mark.usefixtures("obtained")  # there is a certificate
+
+
+def certificate(server, host=HOST):
+    """Return the certificate that users meet, in bytes."""
+    with (
+        socket.create_connection(("127.0.0.1", server.https), timeout=5) as plain,
+        TLS.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        return connection.getpeercert(binary_form=True)
+
+
+@pytest.fixture(scope="module")
+def site(new_server, one):
+    """A server with two names, on which a release serves under the placeholder that init has made."""
+    server = new_server()
+    settings = server.folder / ".env"
+    text = settings.read_text().replace(f"TRUSTED_HOSTS={HOST}", f"TRUSTED_HOSTS={','.join(HOSTS)}")
+    settings.write_text(f"{text}ACME_EMAIL=me@shop.example\nACME_SERVER=https://pebble:14000/dir\nRENEW_SECONDS=2\n")
+    server.ops("deploy", one)
+    return server
+
+
+@pytest.fixture(scope="module")
+def placeholder(site):
+    """The certificate that users meet before there is a real one."""
+    return certificate(site)
+
+
+@pytest.fixture(scope="module")
+def load(site):
+    """A light load, from before the first certificate to the end."""
+    with Load(site.https, HOST, site.token(), keeping=3, fresh=2, rate=10) as load:
+        yield load
+
+
+@pytest.fixture(scope="module")
+def authority(site, tmp_path_factory):
+    """An ACME server whose certificates live for a minute."""
+    made = Authority(site, HOSTS, tmp_path_factory.mktemp("acme"), LIFETIME)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.destroy()
+
+
+@pytest.fixture(scope="module")
+def obtained(site, placeholder, load, authority):  # noqa: ARG001 - in this order
+    """What `python3 -m ops certificates` printed."""
+    return site.ops("certificates").stdout
+
+
+def known(server):
+    """Return what the status tells of the certificate."""
+    return server.status()["certificate"]
+
+
+def start(server):
+    """Return the moment at which nginx was started."""
+    return docker("inspect", "--format={{.State.StartedAt}}", f"{server.name}-nginx-1").stdout
+
+
+def test_nginx_starts_before_there_is_a_certificate(site, placeholder):
+    """A new server serves at once, under a placeholder, and says that it is one."""
+    assert placeholder
+    assert "a self-signed placeholder" in site.ops("status").stdout
+
+
+def test_the_first_certificate(site, placeholder, obtained):
+    """One command gets a certificate for every name, and ends when users meet it."""
+    assert certificate(site) != placeholder
+    assert set(known(site)["names"]) == set(HOSTS)
+    assert "Pebble" in known(site)["issuer"]
+    assert "days left, by" in obtained
+
+
+@later
+def test_it_is_ecdsa(site):
+    """Its key is an elliptic curve's, as small and quick as users' devices like it."""
+    chain = ssl.DER_cert_to_PEM_cert(certificate(site))
+    text = site.compose("exec", "-T", "nginx", "sh", "-c", 'echo "$0" | openssl x509 -noout -text', chain).stdout
+    assert "id-ecPublicKey" in text
+    assert "prime256v1" in text
+
+
+@later
+def test_a_renewal_by_itself(site):
+    """Before it ends it is renewed, and users meet the new one without any command, restart or failed request."""
+    before, started = certificate(site), start(site)
+    wait_for(lambda: certificate(site) != before, seconds=LIFETIME + 30, pause=0.5)
+    assert start(site) == started
+    assert "nginx takes up a new certificate" in site.compose("logs", "nginx").stdout
+
+
+@later
+def test_a_renewal_that_fails_is_loud(site, authority):
+    """With the authority away the old one goes on; the status, the log, the metric and the health say that it fails."""
+    authority.leave()
+    try:
+        found = wait_for(lambda: known(site)["error"] and known(site), seconds=LIFETIME + 30, pause=1)
+        assert found["failing_since"]
+        assert "RENEWAL FAILS since" in site.ops("status").stdout
+        assert '"level": "ERROR", "logger": "certificates"' in site.compose("logs", "certbot").stdout
+        assert "\ncertificate_renewal_failing 1\n" in metrics(site)
+        wait_for(lambda: site.status()["services"]["certbot"] == "unhealthy", seconds=120, pause=1)
+        assert site.ask("/health").status == 200
+        failed = site.ops("certificates", "--force", check=False)
+        assert failed.returncode == 1
+        assert "pebble" in failed.stdout
+    finally:
+        authority.come_back()
+
+
+@later
+def test_it_recovers_by_itself(site):
+    """When the authority answers again, the next attempt renews, and all is quiet."""
+    before = certificate(site)
+    wait_for(lambda: not known(site)["error"], seconds=60, pause=1)
+    wait_for(lambda: certificate(site) != before, seconds=60, pause=1)
+    assert "\ncertificate_renewal_failing 0\n" in metrics(site)
+
+
+@later
+def test_no_request_failed(load, figure):
+    """From the placeholder through every renewal, not one request failed or waited long."""
+    figure(f"certificates: {load.report}")
+    assert load.report.failures == []
+    assert load.report.slowest < SLOWEST
+
+
+@later
+def test_the_challenge_is_answered_in_the_clear(site):
+    """What an authority asks for is answered on port 80, and nothing else of that folder is there."""
+    assert ask(site.http, "/.well-known/acme-challenge/none", headers={"Host": HOST}).status == 404
+    for path in (
+        "/.well-known/acme-challenge/../../live/privkey.pem",
+        "/.well-known/acme-challenge%2f..%2f..%2flive/privkey.pem",
+    ):
+        assert b"PRIVATE KEY" not in ask(site.http, path, headers={"Host": HOST}).body
+
+
+@later
+def test_keys_are_nginxs_alone(site):
+    """Each private key is readable for nginx' user and nobody else."""
+    keys = site.compose(
+        "exec", "-T", "certbot", "find", "/certificates", "-name", "privkey*.pem", "-type", "f"
+    ).stdout.split()
+    modes = site.compose("exec", "-T", "certbot", "stat", "-c", "%a %u", *keys).stdout.splitlines()
+    assert set(modes) == {"600 101"}
+
+
+def metrics(server):
+    """Return what Prometheus reads of certificates, as another container in the network does."""
+    words = ("exec", "-T", "certbot", "python3", "-c")
+    script = "import urllib.request as u; print(u.urlopen('http://nginx:8004/metrics/certificates').read().decode())"
+    return server.compose(*words, script).stdout
