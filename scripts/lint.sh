@@ -26,7 +26,7 @@ main() {
   check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh .ci/run
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
   check gixy $bin/gixy nginx/nginx.conf
-  check "gixy (production)" $bin/gixy --skips hsts_header nginx/production.conf # it is there; a day only, on purpose (tls.conf)
+  check "gixy (production)" $bin/gixy --skips hsts_header nginx/production.conf # it is there; a day only, on purpose (certificate.conf)
   check "shellcheck (tests)" $bin/shellcheck tests/stack/workflow/server/start.sh
   check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/stack/workflow/*/Dockerfile
   check actionlint $bin/actionlint -shellcheck $bin/shellcheck .github/workflows/*.yml

@@ -32,6 +32,19 @@ class Answer:
 TLS = ssl._create_unverified_context()  # noqa: S323 - the certificate is a placeholder, and is not what is tested
 
 
+class HostConnection(http.client.HTTPSConnection):
+    """A connection to a port of this machine, as to the host of that name: by TLS, which says the name first (SNI)."""
+
+    def __init__(self, port, host, timeout):
+        super().__init__(host, port, timeout=timeout, context=TLS)
+
+    def connect(self):
+        """Connect to this machine, whatever the name's address is."""
+        plain = socket.create_connection(("127.0.0.1", self.port), self.timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = TLS.wrap_socket(plain, server_hostname=self.host)
+
+
 def ask(port, path, method="GET", **options):
     """Send a request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=options.pop("timeout", 30))
@@ -40,7 +53,7 @@ def ask(port, path, method="GET", **options):
 
 def ask_tls(port, path, method="GET", *, host, headers=(), **options):
     """Send a request to a host by TLS, on a connection of its own; whose certificate it is does not matter."""
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=options.pop("timeout", 30), context=TLS)
+    connection = HostConnection(port, host, options.pop("timeout", 30))
     return _send(connection, path, method, headers={"Host": host, **dict(headers)}, **options)
 
 

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.stack.client import TLS
+from tests.stack.client import HostConnection
 
 READS = ("/api/products?limit=5", "/api/products?sort=-price&limit=5", "/health/version")
 WRITES_EVERY = 5
@@ -75,7 +75,7 @@ class Load:
     def _request(self, connection, turn):
         """Send one request, on the connection or a new one; return the connection if it may be kept."""
         if connection is None:
-            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE, context=TLS)
+            connection = HostConnection(self.port, self.host, PATIENCE)
         method, path, body = self._next(turn)
         headers = {"Host": self.host, "Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         began = time.monotonic()

@@ -1,11 +1,14 @@
 """The security floor of a server in production, seen on its running containers."""
 
+import http.client
 import json
+import socket
+import ssl
 import stat
 
 import pytest
 
-from tests.stack.client import ask, is_problem
+from tests.stack.client import TLS, ask, is_problem
 from tests.stack.compose import docker
 from tests.stack.confinement import has_default_route, privileges_beyond, processes
 from tests.stack.server import HOST
@@ -132,6 +135,23 @@ def test_plain_http_leads_pages_to_https(server):
 def test_plain_http_refuses_the_api(server, path):
     """A client that would send its token in the clear is refused instead of helped along."""
     assert is_problem(ask(server.http, path, headers={"Host": HOST}), 403)
+
+
+@pytest.mark.parametrize("name", ["evil.example", "127.0.0.1", "shop.example.evil.example", ""])
+def test_another_name_gets_no_certificate(server, name):
+    """Who asks for a name that is not ours, or for none, is not told whose server this is."""
+    with (
+        socket.create_connection(("127.0.0.1", server.https), timeout=5) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"),
+    ):
+        TLS.wrap_socket(plain, server_hostname=name or None)
+
+
+def test_another_name_gets_no_answer(server):
+    """In the clear the connection is closed without a word, and behind our own certificate it is the wrong place."""
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(server.http, "/health", headers={"Host": "evil.example"})
+    assert is_problem(server.ask("/health", headers={"Host": "evil.example"}), 421)
 
 
 def test_the_list_is_cached_in_redis(server):
