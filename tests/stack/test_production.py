@@ -14,7 +14,7 @@ from tests.stack.confinement import has_default_route, privileges_beyond, proces
 from tests.stack.server import HOST
 
 DATA = ("db", "redis-cache", "redis-sessions")
-USERS = {"nginx": "101", "web": "10001", **dict.fromkeys(DATA, "999")}
+USERS = {"nginx": "101", "certbot": "101", "web": "10001", **dict.fromkeys(DATA, "999")}
 services = pytest.mark.parametrize("service", USERS)
 
 
@@ -81,6 +81,7 @@ def test_the_data_has_no_way_out_and_the_application_has_one(server, named):
     """Neither Postgres nor Redis has a route to anywhere but their own network."""
     assert {service: has_default_route(server, named(service)) for service in USERS} == {
         "nginx": True,
+        "certbot": True,
         "web": True,
         **dict.fromkeys(DATA, False),
     }
@@ -118,6 +119,7 @@ def test_a_service_has_only_the_secrets_that_it_needs(server, named):
     seen = {each: server.compose("exec", "-T", named(each), "sh", "-c", script).stdout.split() for each in USERS}
     assert seen == {
         "nginx": [],
+        "certbot": [],
         "web": ["cache_url", "database_url", "secret_key"],
         "db": ["app_password", "owner_password", "postgres_password"],
         "redis-cache": ["cache", "cache_acl"],
