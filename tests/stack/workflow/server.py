@@ -9,7 +9,7 @@ from tests.stack.compose import docker
 
 HOST = "shop.example"
 BUNDLE = ("docker-compose.prod.yml", "nginx", "ops", "postgres", "acme")
-BASES = ("nginx:1.30", "postgres:18", "redis:8")
+BASES = ("nginx:1.30", "postgres:18", "redis:8", "certbot/certbot:v5.5.0")
 FOLDER = "/srv/myapp"
 PASSWORD = secrets.token_hex(8)  # of all that asks for one
 
