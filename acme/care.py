@@ -29,6 +29,7 @@ OWN_CA = HOME / "acme-ca.pem"  # of an ACME server that no public authority vouc
 EVERY = float(os.environ.get("RENEW_SECONDS") or 12 * 3600)  # twice a day, as Let's Encrypt asks for
 KEPT = 3  # pairs
 CERTBOT_SECONDS = 600
+UNKNOWN = {"names": [], "issuer": "nobody", "placeholder": False, "not_after": "1970-01-01T00:00:00Z"}
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -135,10 +136,15 @@ def first(chain: bytes) -> x509.Certificate:
 
 def note(error: str) -> int:
     """Write down how it stands, for people and for Prometheus; say what went wrong; return the exit code."""
-    found, now = first((LIVE / CHAIN).read_bytes()), datetime.now(UTC).strftime(TIME)
-    since = (read_status().get("failing_since") or now) if error else None
-    put(STATUS, json.dumps({**describe(found), "checked": now, "error": error, "failing_since": since}))
-    put(METRICS, metrics(found, failing=bool(error)))
+    before, now = read_status(), datetime.now(UTC).strftime(TIME)
+    try:
+        found = describe(first((LIVE / CHAIN).read_bytes()))
+    except (OSError, ValueError) as unreadable:  # somebody put their own there
+        found = {name: before.get(name, default) for name, default in UNKNOWN.items()}
+        error = error or f"certificates/live/{CHAIN} is no certificate: {unreadable}"
+    since = (before.get("failing_since") or now) if error else None
+    put(STATUS, json.dumps({**found, "checked": now, "error": error, "failing_since": since}))
+    put(METRICS, metrics(str(found["not_after"]), failing=bool(error)))
     if error:
         line = {"time": now, "level": "ERROR", "logger": "certificates", "message": error}
         print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201 - the container's log
@@ -156,12 +162,13 @@ def describe(found: x509.Certificate) -> dict[str, object]:
     }
 
 
-def metrics(found: x509.Certificate, *, failing: bool) -> str:
+def metrics(not_after: str, *, failing: bool) -> str:
     """Return the lines that Prometheus reads: https://prometheus.io/docs/instrumenting/exposition_formats/."""
+    end = datetime.strptime(not_after, TIME).replace(tzinfo=UTC).timestamp()
     return (
         "# HELP certificate_not_after_timestamp_seconds When the certificate that nginx is given ends.\n"
         "# TYPE certificate_not_after_timestamp_seconds gauge\n"
-        f"certificate_not_after_timestamp_seconds {found.not_valid_after_utc.timestamp():.0f}\n"
+        f"certificate_not_after_timestamp_seconds {end:.0f}\n"
         "# HELP certificate_renewal_failing Whether the last attempt to get or renew it failed.\n"
         "# TYPE certificate_renewal_failing gauge\n"
         f"certificate_renewal_failing {int(failing)}\n"

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from ops import certificates, check, commands, credentials, files, serving
-from ops.errors import Refusal
+from ops.errors import Failure, Refusal
 from ops.progress import say
 from ops.serving import Serving
 from ops.site import Site
@@ -34,8 +34,19 @@ def init(site: Site, hosts: list[str], email: str = "") -> None:
         serving.write(site.serving_file, Serving("blue"))
         say("  state/serving/serving.conf: written")
     if email:
-        certificates.certificates(site, force=False)
+        get_certificate(site)
     say("Ready. Next: python3 -m ops deploy IMAGE@sha256:…")
+
+
+def get_certificate(site: Site) -> None:
+    """Get a certificate; raises Failure that says how to get one later, for all else is done."""
+    try:
+        certificates.certificates(site, force=False)
+    except Failure as failure:
+        raise Failure(
+            f"There is no certificate yet; all else is ready.\n{failure}\n"
+            "When each name leads to this server, on port 80: python3 -m ops certificates"
+        ) from failure
 
 
 def check_machine(site: Site) -> None:

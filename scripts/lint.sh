@@ -23,7 +23,7 @@ main() {
   check ruff $bin/ruff check .
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
-  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh .ci/run
+  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh nginx/start/*.sh .ci/run
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
   check gixy $bin/gixy nginx/nginx.conf
   check "gixy (production)" $bin/gixy --skips hsts_header nginx/production.conf # it is there; a day only, on purpose (certificate.conf)

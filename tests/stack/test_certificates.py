@@ -139,6 +139,30 @@ def test_it_recovers_by_itself(site):
 
 
 @later
+def test_ones_own_that_is_no_good(site):
+    """What somebody puts there by hand and is no certificate is not taken up, and is found fault with."""
+    before, real = (
+        certificate(site),
+        site.compose("exec", "-T", "certbot", "readlink", "/certificates/live").stdout.strip(),
+    )
+    place(
+        site, "mkdir -p bad && echo nonsense >bad/fullchain.pem && echo nonsense >bad/privkey.pem && ln -sfn bad live"
+    )
+    try:
+        wait_for(lambda: "nginx refuses the certificate" in site.compose("logs", "nginx").stdout, seconds=30, pause=0.5)
+        assert certificate(site) == before
+        wait_for(lambda: "is no certificate" in known(site)["error"], seconds=30, pause=1)
+    finally:
+        place(site, f"ln -sfn {real} live")
+    wait_for(lambda: not known(site)["error"], seconds=60, pause=1)
+
+
+def place(server, script):
+    """Change what lies in the server's certificates, as its owner."""
+    server.compose("exec", "-T", "certbot", "sh", "-c", f"cd /certificates && {script}")
+
+
+@later
 def test_no_request_failed(load, figure):
     """From the placeholder through every renewal, not one request failed or waited long."""
     figure(f"certificates: {load.report}")

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from ops import check, credentials, init
+from ops import certificates, check, credentials, init
 from ops.errors import Failure, Refusal
 from ops.serving import Serving
 from ops.site import FILE, Site
@@ -112,6 +112,19 @@ def test_hosts(new, hosts):
     with pytest.raises(Refusal, match=r"--host shop\.example"):
         new.init(*hosts)
     assert new.files() == {}
+
+
+def test_no_certificate_yet(new, monkeypatch):
+    """Where names do not lead here yet all else is done, and the message says what to do later."""
+
+    def refused(_site, **_options):
+        raise Failure("DNS problem")
+
+    monkeypatch.setattr(certificates, "certificates", refused)
+    with pytest.raises(Failure, match=r"all else is ready\.\nDNS problem\n.*python3 -m ops certificates"):
+        init.init(new.site, ["shop.example"], "me@shop.example")
+    assert "ACME_EMAIL=me@shop.example" in new.files()[".env"]
+    assert new.site.serving == Serving("blue")
 
 
 @pytest.mark.parametrize("name", ["Shop", "my shop", "_shop"])
