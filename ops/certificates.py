@@ -11,8 +11,9 @@ import time
 from calendar import timegm
 from typing import Any
 
-from ops import edge
+from ops import check, edge
 from ops.commands import CARE
+from ops.errors import Refusal
 from ops.lock import locked
 from ops.progress import say, step, wait
 from ops.site import Site
@@ -24,17 +25,26 @@ TAKEN_UP_SECONDS = 60
 
 def certificates(site: Site, *, force: bool) -> None:
     """Get a certificate for the site's names, unless there is a good one, and wait until users meet it."""
-    with locked(site.lock_file, "certificates", LOCK_SECONDS) as descriptor:
+    with locked(site.lock_file, "certificates", LOCK_SECONDS) as descriptor, step("start"):
         site.runner.inherit = (descriptor,)
-        with step("start"):
-            site.runner.change(site.compose.start_edge(), timeout=OBTAIN_SECONDS)
-            site.runner.change(site.compose.start_certbot(), timeout=OBTAIN_SECONDS)
-        with step("obtain"):
-            words = [*CARE, "obtain", *(["--force"] if force else [])]
-            site.runner.change(site.compose.beside("certbot", *words), timeout=OBTAIN_SECONDS)
-        with step("taken up"):
-            wait(lambda: _met(site), TAKEN_UP_SECONDS, "Users do not meet the new certificate")
+        site.runner.change(site.compose.start_edge(), timeout=OBTAIN_SECONDS)
+        refuse_old_edge(site)
+        site.runner.change(site.compose.start_certbot(), timeout=OBTAIN_SECONDS)
+    with step("obtain"):  # without the lock: an authority may be slow, and a rollback must not wait for it
+        words = [*CARE, "obtain", *(["--force"] if force else [])]
+        site.runner.change(site.compose.beside("certbot", *words), timeout=OBTAIN_SECONDS)
+    with step("taken up"):
+        wait(lambda: _met(site), TAKEN_UP_SECONDS, "Users do not meet the new certificate")
     say(text(look(site)))
+
+
+def refuse_old_edge(site: Site) -> None:
+    """Raise Refusal where nginx was started with other settings than today's: it would answer for the old names."""
+    if "nginx" in check.changed_services(site):
+        raise Refusal(
+            "The settings of nginx, such as TRUSTED_HOSTS, have changed since it was started. Apply them first, with a "
+            "short break: docker compose up --detach --no-deps nginx"
+        )
 
 
 def look(site: Site) -> dict[str, Any]:
@@ -42,9 +52,12 @@ def look(site: Site) -> dict[str, Any]:
     path = site.certificates / "status.json"
     if not path.exists():
         return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    end = timegm(time.strptime(found["not_after"], "%Y-%m-%dT%H:%M:%SZ"))
-    return {**found, "days_left": round((end - time.time()) / 86400, 1)}
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        late = time.time() - _epoch(found["checked"]) > 2 * found["every"] + OBTAIN_SECONDS
+        return {**found, "days_left": round((_epoch(found["not_after"]) - time.time()) / 86400, 1), "late": late}
+    except (OSError, ValueError, KeyError):  # cut short, as by a full disk; the next look writes it anew
+        return {}
 
 
 def text(found: dict[str, Any]) -> str:
@@ -53,9 +66,15 @@ def text(found: dict[str, Any]) -> str:
         return "certificate: nothing is known of it yet"
     kind = "a self-signed placeholder" if found["placeholder"] else f"by {found['issuer']}"
     line = f"certificate: {', '.join(found['names'])}, {found['days_left']} days left, {kind}"
+    if found["late"]:
+        line += f"\n  NOBODY HAS LOOKED AT IT since {found['checked']}: is certbot running?"
     if found["error"]:
-        line += f"\n  RENEWAL FAILS since {found['failing_since']}: {' '.join(found['error'].split())[:400]}"
+        line += f"\n  IT FAILS since {found['failing_since']}: {' '.join(found['error'].split())[:400]}"
     return line
+
+
+def _epoch(moment: str) -> int:
+    return timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _met(site: Site) -> tuple[bool | None, str]:

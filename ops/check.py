@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ def check(site: Site) -> str:
 def start_certbot(site: Site) -> str:
     """Start what cares for certificates; a release does not wait for it, so what is wrong is only noted."""
     try:
-        site.runner.change(site.compose.start_certbot(), timeout=START_SECONDS)
+        site.runner.change(site.compose.start_certbot())
     except Failure as failure:
         return f"certificates are not cared for: {failure}"
     return ""
@@ -82,6 +83,10 @@ def install(site: Site, found: Release) -> None:
     if site.runner.dry or not found.bundle.is_dir():
         return
     files.swap(found.bundle / "ops", site.folder / "ops")
+    cares_otherwise = not files.same(found.bundle / "acme", site.folder / "acme")
     for name in MOUNTED:
         files.mirror(found.bundle / name, site.folder / name)
+    if cares_otherwise:
+        with contextlib.suppress(Failure):  # where it does not run, it will begin with these files
+            site.runner.change(site.compose.restart_certbot())
     files.copy(found.file, site.folder / FILE)

@@ -41,8 +41,12 @@ class Compose:
         return self.words("up", "--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "60", "nginx")
 
     def start_certbot(self) -> Words:
-        """Start what cares for certificates; what runs is left as it is."""
-        return self.words("up", "--detach", "--no-deps", "--no-recreate", "certbot")
+        """Start what cares for certificates, made anew where its settings changed: users do not notice."""
+        return self.words("up", "--detach", "--no-deps", "certbot")
+
+    def restart_certbot(self) -> Words:
+        """Let what cares for certificates begin again, by the files that lie there now."""
+        return self.words("restart", "certbot")
 
     def beside(self, service: str, *words: str) -> Words:
         """Run a command in a service's container."""
@@ -207,6 +211,6 @@ def placeholder(folder: Path, host: str, image: str) -> Words:
     return [
         *["docker", "run", "--rm", "--network", "none", "--user", "0:0"],
         *["--volume", f"{folder}:/given", "--entrypoint", "openssl", image, *request],
-        *["-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"],
+        *["-subj", "/CN=placeholder", "-addext", f"subjectAltName=DNS:{host}"],
         *["-keyout", "/given/privkey.pem", "-out", "/given/fullchain.pem"],
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from ops import certificates, check, commands, credentials, files, serving
@@ -64,6 +65,8 @@ def write_settings(site: Site, hosts: list[str], email: str) -> None:
     """Write .env if it is not there; raises Refusal when no host is named, or the folder's name will not do."""
     path = site.folder / ".env"
     if path.exists():
+        if email and f"ACME_EMAIL={email}" not in path.read_text(encoding="utf-8").splitlines():
+            raise Refusal(f".env is there, and is left as it is. Add the line ACME_EMAIL={email} to it first.")
         say("  .env: is there, left as it is")
         return
     wrong = [host for host in hosts if not HOST.fullmatch(host)]
@@ -111,12 +114,17 @@ def write_certificate(site: Site) -> None:
         return
     if any((live / name).exists() for name in PAIR):
         raise Refusal(f"{live} has only one of {' and '.join(PAIR)}. Put the other one there, or take it away.")
-    for folder in (site.certificates, site.certificates / "webroot", site.certificates / "placeholder"):
+    if site.certificates.exists() and any(site.certificates.iterdir()):
+        raise Refusal(
+            f"{site.certificates} has no certificate in live/ that nginx could start with. Put it aside first."
+        )
+    made = Path(tempfile.mkdtemp(prefix="certificates-", dir=site.folder))  # in place when it is whole, and not before
+    for folder in (made, made / "webroot", made / "placeholder"):
         files.folder(folder)
-    if not live.is_symlink():
-        live.symlink_to("placeholder")
-    site.runner.change(commands.placeholder(site.certificates / "placeholder", site.host, site.nginx_image))
-    site.runner.change(commands.give(site.certificates, EDGE, ["."], site.nginx_image))
+    (made / "live").symlink_to("placeholder")
+    site.runner.change(commands.placeholder(made / "placeholder", site.host, site.nginx_image))
+    site.runner.change(commands.give(made, EDGE, ["."], site.nginx_image))
+    made.rename(site.certificates)
     say("  certificate: a self-signed placeholder")
 
 

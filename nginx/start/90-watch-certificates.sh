@@ -5,6 +5,7 @@
 set -eu
 
 EVERY=5 # seconds
+BEAT=/tmp/watching # its age tells the health check that somebody watches
 
 pair() { # what nginx is given, in a word
   cat /etc/nginx/certificates/live/*.pem 2>/dev/null | cksum
@@ -15,15 +16,21 @@ take_up() {
 }
 
 watch() {
-  known=$(pair)
-  while sleep "$EVERY"; do
+  taken=$(pair)
+  refused=
+  while touch "$BEAT" && sleep "$EVERY"; do
     now=$(pair)
-    [ "$now" != "$known" ] || continue
-    if take_up; then echo "watch-certificates: nginx takes up a new certificate"; else
-      echo "watch-certificates: nginx refuses the certificate in certificates/live and goes on with the one it has" >&2
+    [ "$now" != "$taken" ] || continue
+    if take_up 2>/tmp/refused; then
+      echo "watch-certificates: nginx takes up a new certificate"
+      taken=$now
+    elif [ "$now" != "$refused" ]; then # it is tried again each time, and said once
+      echo "watch-certificates: nginx goes on with the certificate it has, for it refuses the one in certificates/live:" >&2
+      cat /tmp/refused >&2
+      refused=$now
     fi
-    known=$now
   done
 }
 
+touch "$BEAT"
 watch </dev/null &

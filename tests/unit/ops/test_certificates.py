@@ -21,8 +21,9 @@ def pem(der):
 def status(**details):
     """Return what acme/care.py writes down."""
     end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 30 * 86400))
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     known = {"names": ["shop.example"], "issuer": "CN=Authority", "placeholder": False, "not_after": end, "error": ""}
-    return json.dumps({**known, "failing_since": None, **details})
+    return json.dumps({**known, "failing_since": None, "checked": now, "every": 43200, **details})
 
 
 @pytest.fixture
@@ -78,13 +79,40 @@ def test_failing(shop, site):
         status(error="DNS problem:\n  no such name", failing_since="2026-11-01T00:00:00Z"), encoding="utf-8"
     )
     said = certificates.text(certificates.look(site))
-    assert "RENEWAL FAILS since 2026-11-01T00:00:00Z: DNS problem: no such name" in said
+    assert "IT FAILS since 2026-11-01T00:00:00Z: DNS problem: no such name" in said
 
 
 def test_placeholder(shop, site):
     """A placeholder is called one."""
     (shop.folder / "certificates/status.json").write_text(status(placeholder=True), encoding="utf-8")
     assert "a self-signed placeholder" in certificates.text(certificates.look(site))
+
+
+def test_nobody_at_work(shop, site):
+    """Where nobody has looked for two rounds, that is said too: a certificate would end unseen."""
+    (shop.folder / "certificates/status.json").write_text(status(checked="2026-01-01T00:00:00Z"), encoding="utf-8")
+    assert "NOBODY HAS LOOKED AT IT since 2026-01-01T00:00:00Z" in certificates.text(certificates.look(site))
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"checked": "yesterday"}'])
+def test_cut_short(shop, site, text):
+    """What was cut short does not take the whole status with it."""
+    (shop.folder / "certificates/status.json").write_text(text, encoding="utf-8")
+    assert "nothing is known" in certificates.text(certificates.look(site))
+
+
+def test_other_names(shop, site):
+    """Where nginx was started for other names, it is refused before an authority is asked, with what to do."""
+    shop.server.hashes["nginx"] = "2"
+    with pytest.raises(Refusal, match="docker compose up --detach --no-deps nginx"):
+        certificates.certificates(site, force=False)
+    assert not any("obtain" in done for done in shop.server.done)
+
+
+def test_mail_beside_settings(new_shop):
+    """An address that the settings do not have is not dropped in silence."""
+    with pytest.raises(Refusal, match=r"Add the line ACME_EMAIL=me@shop\.example"):
+        init.write_settings(new_shop.site(), ["shop.example"], "me@shop.example")
 
 
 def test_nothing_known(site):

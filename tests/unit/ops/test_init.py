@@ -93,7 +93,7 @@ def test_what_is_there_stays(new):
     assert set(new.files().values()) == {"mine"}
 
 
-@pytest.mark.parametrize("text", ["--entrypoint chown", "--entrypoint openssl"])
+@pytest.mark.parametrize("text", ["secrets:/given", "--entrypoint openssl", "/certificates-"])
 def test_failed_half_way(new, text):
     """Where it failed half way, for the image could not be pulled, a second time makes good what is missing."""
     new.server.fail = failing(text)
