@@ -80,8 +80,8 @@ def await_ready(site: Site, release: Release, colour: str, seconds: float) -> No
     if site.runner.dry:
         return
     try:
-        # Each look takes CPU time that the application needs to start.
-        wait(lambda: _ready(site, release, colour), seconds, f"{service(colour)} was not ready", pause=0.4)
+        # Each look takes CPU time that the application needs to start, which it does not do in less than a second.
+        wait(lambda: _ready(site, release, colour), seconds, f"{service(colour)} was not ready", pause=1.5)
     except Failure as failure:
         raise Failure(f"{failure}\n{_last_lines(site, colour)}") from failure
 

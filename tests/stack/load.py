@@ -40,7 +40,7 @@ class Report:
 class Load:
     """Clients that each send a fixed number of requests a second to a host's TLS port, until they are stopped."""
 
-    def __init__(self, port, host, token, *, keeping=6, fresh=2, rate=25):
+    def __init__(self, port, host, token, *, keeping=6, fresh=2, rate=20):
         self.port, self.host, self.token, self.rate = port, host, token, rate
         self.report = Report()
         self.numbers = itertools.count(1)
