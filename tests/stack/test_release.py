@@ -12,7 +12,7 @@ from tests.stack.server import HOST, steps
 REQUESTS = 30_000
 SLOWEST = 2.0  # seconds
 ROLLBACK = 10.0  # seconds
-FEW = 100  # of what is asked in the two seconds for which nginx believes in an address, less than a third
+FEW = 40  # five for each client; an outage of half a second would be more
 pytestmark = pytest.mark.timeout(600)
 
 MIGRATION = f'''
@@ -130,7 +130,7 @@ def death(drill):
 
 
 def test_a_container_that_dies_costs_little(death, figure):
-    """Most of its requests go to the other one; a few get a clear 503 until nginx has noticed, and it comes back."""
+    """A few requests get a clear 503 until nginx has noticed, none hangs or is cut off, and it comes back by itself."""
     figure(f"a container dies: {death}")
     assert [failure for failure in death.failures if ": 503 after " not in failure] == []
     assert len(death.failures) <= FEW
