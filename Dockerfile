@@ -8,6 +8,14 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/venv/bin/pip install --require-hashes --only-binary=:all: --requirement requirements.txt \
     && /opt/venv/bin/pip uninstall --yes pip
 
+# Static stage: the files that nginx serves, by names that hold their content's hash. Only what they depend on is here,
+# so that no other change of code makes them anew.
+FROM build AS static
+COPY scripts/build_static.py scripts/
+COPY app/static_files.py app/
+COPY app/static app/static
+RUN /opt/venv/bin/python scripts/build_static.py app/static /static
+
 # Runtime stage: that environment and the code, in the order in which they change.
 FROM python:3.14-slim
 RUN pip uninstall --yes --root-user-action=ignore pip \
@@ -24,6 +32,7 @@ COPY nginx bundle/nginx
 COPY postgres bundle/postgres
 COPY acme bundle/acme
 COPY ops bundle/ops
+COPY --from=static /static bundle/static
 # Whose the code is: nobody's who runs it; in development the user's, or `docker compose watch` could delete no file.
 ARG CODE_OWNER=root
 RUN python -m compileall -q app migrations ./*.py && chown -R "$CODE_OWNER" app migrations

@@ -8,6 +8,7 @@ from flask import Flask
 import config
 from app import (
     cache,
+    cache_control,
     cache_invalidation,
     cli,
     database,
@@ -19,6 +20,7 @@ from app import (
     request_log,
     routes,
     sentry,
+    static_files,
 )
 
 # Each is one concern with one init_app; the order is the order in which a request meets them.
@@ -28,11 +30,13 @@ CONCERNS = (
     request_log,
     sentry,
     errors,
+    cache_control,
     probes,
     database,
     cache,
     cache_invalidation,
     openapi,
+    static_files,
     routes,
     cli,
 )

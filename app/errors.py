@@ -51,7 +51,6 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _from_http)
     for away in AWAY:
         app.register_error_handler(away, _from_backend)
-    app.after_request(_keep_from_caches)
 
 
 def _from_http(error: HTTPException) -> Response:
@@ -101,10 +100,3 @@ def _flat(texts: Any) -> list[Any]:
     if isinstance(texts, dict):
         return [text for nested in texts.values() for text in _flat(nested)]
     return list(texts) if isinstance(texts, list) else [texts]
-
-
-def _keep_from_caches(response: Response) -> Response:
-    """Let nothing be stored that did not say it may be."""
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "no-store"
-    return response

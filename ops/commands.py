@@ -95,8 +95,8 @@ def in_edge(project: str, *words: str) -> Words:
 
 
 def check_edge(folder: str) -> Words:
-    """Let nginx read the configuration that lies in a folder; without effect on the one that it runs with."""
-    return ["nginx", "-c", f"{folder}/production.conf", "-t"]
+    """Let nginx read the configuration in a folder, with this server's settings; it takes effect with a reload."""
+    return ["sh", f"{folder}/take-up.sh", folder]
 
 
 def reload_edge() -> Words:

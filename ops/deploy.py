@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops import canary, check, edge, history, prune, release
+from ops import canary, check, edge, history, prune, release, static
 from ops.errors import Failure, Refusal
 from ops.history import digest
 from ops.migrate import migrate
@@ -72,8 +72,10 @@ def prepare(current: Operation, wish: Wish, found: Release) -> None:
 
 
 def bring(current: Operation, found: Release, ready_seconds: float) -> None:
-    """Start the colour and look at it from every side; users do not meet it yet."""
+    """Lay out the static files, start the colour and look at it from every side; users do not meet it yet."""
     colour = current.state.colour
+    with current.step("static") as step:
+        step.note = static.install(current.site, found)
     with current.step("start"):
         release.start(current.site, found, colour)
     with current.step("ready"):

@@ -6,6 +6,7 @@ import ctypes
 import filecmp
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -27,7 +28,11 @@ def copy(source: Path, target: Path) -> None:
         target.chmod(mode)
         return
     new = target.with_name(f"{target.name}.new")
-    shutil.copyfile(source, new)
+    try:
+        shutil.copyfile(source, new)
+    except OSError:  # half a file must not keep a full disk full
+        new.unlink(missing_ok=True)
+        raise
     new.chmod(mode)
     new.replace(target)
 
@@ -38,16 +43,21 @@ def folder(path: Path) -> None:
     path.chmod(0o755)
 
 
+def add(source: Path, target: Path, names: Iterable[Path]) -> None:
+    """Put copies of some of a folder's files into another one, each whole; whatever else lies there stays."""
+    folder(target)
+    for name in sorted(names):
+        for parent in reversed(list(name.parents)[:-1]):
+            folder(target / parent)
+        copy(source / name, target / name)
+
+
 def mirror(source: Path, target: Path) -> None:
     """Make a folder the same as another one, file by file, so that it is there at every moment; the rest goes."""
     wanted = _within(source)
     if not wanted:
         raise FileNotFoundError(f"{source} has no files, so {target} is left as it is")
-    folder(target)
-    for name in sorted(wanted):
-        for parent in reversed(name.parents[:-1]):
-            folder(target / parent)
-        copy(source / name, target / name)
+    add(source, target, wanted)
     for path in target.rglob("*"):
         if path.is_file() and path.relative_to(target) not in wanted:
             path.unlink()

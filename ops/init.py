@@ -29,6 +29,7 @@ def init(site: Site, hosts: list[str], email: str = "") -> None:
     check_machine(site)
     write_settings(site, hosts, email)
     files.folder(site.state / "serving")
+    files.folder(site.static)  # or Docker would make it, for root alone to write to
     write_secrets(site)
     write_certificate(site)
     if not site.serving_file.exists():

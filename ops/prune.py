@@ -1,10 +1,10 @@
-"""Takes away the images and bundles of old releases; the last five stay, and nothing that is not ours is touched."""
+"""Takes away what is left of old releases: image, bundle, static files. The last five stay, and what is not ours."""
 
 from __future__ import annotations
 
 import contextlib
 
-from ops import commands, files, history, journal, release
+from ops import commands, files, history, journal, release, static
 from ops.errors import Failure
 from ops.history import digest
 from ops.progress import say, step
@@ -39,6 +39,7 @@ def _remove(site: Site, image: str) -> bool:
         site.runner.change(commands.remove_image(image))
     try:
         if not site.runner.dry:
+            static.forget(site, bundle)  # first: killed in between, the next prune finds the bundle, and does both
             files.remove(bundle)
     except OSError as error:
         say(f"  {bundle} stays: {error}")

@@ -85,6 +85,11 @@ class Site:
         return self.folder / "certificates"
 
     @property
+    def static(self) -> Path:
+        """The static files of every release that is kept, which nginx serves."""
+        return self.folder / "static"
+
+    @property
     def state(self) -> Path:
         """What ops itself keeps."""
         return self.folder / "state"

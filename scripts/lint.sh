@@ -23,12 +23,11 @@ main() {
   check ruff $bin/ruff check .
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
-  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh nginx/start/*.sh .ci/run
+  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh nginx/start/* nginx/take-up.sh .ci/run
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
-  check gixy $bin/gixy nginx/nginx.conf
-  check "gixy (production)" $bin/gixy --skips hsts_header nginx/production.conf # it is there; a day only, on purpose (certificate.conf)
+  check gixy $bin/python scripts/lint_edge.py
   check "shellcheck (tests)" $bin/shellcheck tests/stack/workflow/server/start.sh
-  check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/stack/workflow/*/Dockerfile
+  check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/stack/workflow/*/Dockerfile tests/stack/tools/Dockerfile
   check actionlint $bin/actionlint -shellcheck $bin/shellcheck .github/workflows/*.yml
   check zizmor $bin/zizmor --offline --strict-collection --quiet .github tests/stack/workflow/actions
   check migrations $bin/python scripts/check_migrations.py

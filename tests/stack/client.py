@@ -40,9 +40,7 @@ class HostConnection(http.client.HTTPSConnection):
 
     def connect(self):
         """Connect to this machine, whatever the name's address is."""
-        plain = socket.create_connection(("127.0.0.1", self.port), self.timeout)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = TLS.wrap_socket(plain, server_hostname=self.host)
+        self.sock = connect_tls(self.port, self.host, self.timeout)
 
 
 def ask(port, path, method="GET", **options):
@@ -73,15 +71,32 @@ def _send(connection, path, method, *, json=None, headers=(), token=None):
 
 def raw(port, data):
     """Send these bytes and read one answer."""
-    began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(data)
-        response = http.client.HTTPResponse(connection)
-        try:
-            response.begin()
-            return _read(response, began)
-        finally:
-            response.close()
+        return _exchange(connection, data)
+
+
+def raw_tls(port, data, host):
+    """Send these bytes to a host by TLS and read one answer."""
+    with connect_tls(port, host) as connection:
+        return _exchange(connection, data)
+
+
+def connect_tls(port, host, timeout=30):
+    """Connect to a host by TLS."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return TLS.wrap_socket(plain, server_hostname=host)
+
+
+def _exchange(connection, data):
+    began = time.monotonic()
+    connection.sendall(data)
+    response = http.client.HTTPResponse(connection)
+    try:
+        response.begin()
+        return _read(response, began)
+    finally:
+        response.close()
 
 
 def _read(response, began):

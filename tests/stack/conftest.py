@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers import ROOT
 from tests.stack.compose import Stack, docker, has_engine
+from tests.stack.edge import Edge
 from tests.stack.project import copy
 from tests.stack.server import Registry, Server
 
@@ -168,3 +169,33 @@ def server(new_server, one):
     server = new_server()
     server.ops("deploy", one)
     return server
+
+
+@pytest.fixture(scope="session")
+def new_edge(tmp_path_factory, image):
+    """Return a function that starts Nginx alone, with these settings, before a stub."""
+    edges = []
+
+    def make(**settings):
+        edges.append(Edge(tmp_path_factory.mktemp("edge"), image, **settings))
+        edges[-1].start((HERE / "stub.py").read_text())
+        return edges[-1]
+
+    yield make
+    for edge in edges:
+        edge.destroy()
+
+
+@pytest.fixture(scope="session")
+def edge(new_edge):
+    """Return Nginx as it is without a setting, but for how often the tests may ask."""
+    return new_edge()
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """Return the image with what attacks and measures."""
+    name = f"tools-{secrets.token_hex(4)}"
+    docker("build", "--quiet", f"--tag={name}", str(HERE / "tools"), timeout=300)
+    yield name
+    docker("image", "rm", "--force", name, check=False)

@@ -11,6 +11,7 @@ from tests.stack.client import ask_tls
 from tests.stack.compose import ENVIRONMENT, docker
 
 HOST = "shop.example"
+LIMITS = {"API_RATE": 100_000, "TOKEN_RATE": 100_000}  # the tests ask from one address
 STEP = re.compile(r"^  (\w+) done in ([\d.]+) s", re.MULTILINE)
 
 
@@ -82,6 +83,10 @@ class Server:
             "HTTPS_PORT": f"127.0.0.1:{self.https}",
             "WEB_REPLICAS": self.replicas,
         }
+        self.set(**settings, **LIMITS)
+
+    def set(self, **settings):
+        """Add settings to those of the server."""
         with (self.folder / ".env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in settings.items())
 

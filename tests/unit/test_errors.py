@@ -133,15 +133,6 @@ def test_fields_of_a_schema(client):
     ]
 
 
-def test_nothing_is_stored_by_default(app):
-    """An answer that does not say it may be stored says that it may not; one that does keeps its word."""
-    client = app.test_client()
-    app.add_url_rule("/quiet", "quiet", lambda: "x")
-    app.add_url_rule("/public", "public", lambda: ("x", 200, {"Cache-Control": "public, max-age=60"}))
-    answers = [client.get(path).headers["Cache-Control"] for path in ("/quiet", "/public", "/nowhere")]
-    assert answers == ["no-store", "public, max-age=60", "no-store"]
-
-
 def test_redirect_is_no_error(client):
     """A redirect goes through as it is."""
     answer = client.get("/")

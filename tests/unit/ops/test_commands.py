@@ -109,6 +109,6 @@ def test_ask():
 
 
 def test_the_edge_reads_what_it_runs_with():
-    """Nginx checks and reloads the file that the compose file starts it with."""
-    expected = ["nginx", "-c", "/etc/nginx/edge/production.conf"]
-    assert commands.check_edge(commands.EDGE)[:3] == commands.reload_edge()[:3] == expected
+    """Nginx checks the configuration in the folder of the file that the compose file starts it with, and reloads it."""
+    assert commands.check_edge(commands.EDGE) == ["sh", "/etc/nginx/edge/take-up.sh", "/etc/nginx/edge"]
+    assert commands.reload_edge()[:3] == ["nginx", "-c", "/etc/nginx/edge/production.conf"]

@@ -72,12 +72,13 @@ def test_serve(shop):
     shop.server.running.add("blue")
     edge.serve(shop.site(), Serving("blue"))
     assert shop.server.nginx == Serving("blue")
-    assert [done.split()[-1] for done in shop.server.done if "nginx -c" in done] == ["-t", "reload"]
+    steps = ("take-up.sh", "-s reload")
+    assert [step for done in shop.server.done for step in steps if step in done] == list(steps)
 
 
 def test_refused(shop):
     """A configuration that nginx refuses is not taken over."""
-    shop.server.fail = failing("-c /etc/nginx/edge/production.conf -t")
+    shop.server.fail = failing("take-up.sh /etc/nginx/edge")
     with pytest.raises(Failure):
         edge.serve(shop.site(), Serving("blue"))
     assert shop.server.nginx == Serving("green")
@@ -98,7 +99,7 @@ def test_not_taken_over(shop, monkeypatch):
 
 def test_refused_beside(shop, source):
     """A configuration that nginx refuses never lies where nginx would start with it, and leaves nothing behind."""
-    shop.server.fail = failing("-c /etc/nginx/edge/next/production.conf -t")
+    shop.server.fail = failing("take-up.sh /etc/nginx/edge/next")
     with pytest.raises(Failure):
         edge.install(shop.site(), source)
     assert files(shop.folder / "nginx") == {"production.conf"}

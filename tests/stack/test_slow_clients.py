@@ -1,0 +1,81 @@
+"""A thousand clients that do everything as slowly as they can, and one that does not: it must not notice them."""
+
+import re
+import statistics
+import threading
+import time
+
+import pytest
+
+from tests.stack.client import HostConnection
+from tests.stack.server import HOST
+from tests.stack.tool import URL, beside
+
+SECONDS = 30
+EVERY = 0.02  # seconds from one request of the good client to its next, however long an answer takes
+ATTACKS = {
+    "slow headers": f"-H -i 5 -t GET -u {URL}/api/products",
+    "slow body": f"-B -i 5 -s 60000 -t POST -u {URL}/api/products",
+    "slow read": f"-X -w 16 -y 32 -n 5 -z 8 -k 3 -u {URL}/api/openapi.json",
+}
+# Again when all connections have been given up, until the time is over.
+ATTACK = "end=$(($(date +%s) + {s})); while [ $(date +%s) -lt $end ]; do slowhttptest -c 1000 -r 150 -l {s} {how}; done"
+pytestmark = pytest.mark.timeout(300)
+
+
+def good_client(server, until):
+    """Ask as a user does, by fresh connections and a kept one, until UNTIL says so; return the seconds and failures."""
+    seconds, failures, kept, due = [], [], HostConnection(server.https, HOST, 10), time.monotonic()
+    for number in range(10**6):
+        if until():
+            break
+        due += EVERY
+        connection = HostConnection(server.https, HOST, 10) if number % 5 == 0 else kept
+        path = "/api/products" if number % 2 else "/health"
+        began = time.monotonic()
+        try:
+            connection.request("GET", path, headers={"Host": HOST})
+            answer = connection.getresponse()
+            answer.read()
+            failures += [f"{path}: {answer.status}"] if answer.status != 200 else []
+        except OSError as error:
+            failures.append(f"{path}: {error!r}")
+            kept = HostConnection(server.https, HOST, 10)
+        seconds.append(time.monotonic() - began)
+        if connection is not kept:
+            connection.close()
+        time.sleep(max(0.0, due - time.monotonic()))
+    kept.close()
+    return seconds, failures
+
+
+def p99(seconds):
+    """Return the time within which 99 of 100 answers were there."""
+    return statistics.quantiles(seconds, n=100)[98]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_good_client_does_not_notice(server, tools, figure, name):
+    """While a thousand slow connections are held for 30 s, a good client has no failure, and p99 stays below twice."""
+    over = time.monotonic() + SECONDS / 3
+    idle, failures = good_client(server, lambda: time.monotonic() > over)
+    assert failures == []
+    printed = []
+
+    def attack():
+        script = ATTACK.format(s=SECONDS, how=ATTACKS[name])
+        words = ("timeout", str(SECONDS), "sh", "-c", script)
+        # Attackers bring CPUs of their own; here it would be the server's.
+        printed.append(beside(server, tools, *words, cpus=0.5, timeout=SECONDS + 60))
+
+    attacker = threading.Thread(target=attack)
+    attacker.start()
+    seconds, failures = good_client(server, lambda: not attacker.is_alive())
+    attacker.join()
+    ratio = p99(seconds) / p99(idle)
+    times = f"p99 {p99(seconds) * 1000:.1f} ms, {ratio:.2f} times idle"
+    figure(f"{name}: {len(seconds)} requests, {len(failures)} failed; {times}")
+    held = max(int(number) for number in re.findall(r"connected:\D*(\d+)", re.sub(r"\x1b\[[\d;]*m", "", printed[0])))
+    assert held > 900
+    assert failures == []
+    assert ratio < 2

@@ -1,0 +1,92 @@
+"""What testssl.sh finds at the edge: the best grade, and nothing above LOW."""
+
+import json
+import socket
+import ssl
+
+import pytest
+
+from tests.helpers import wait_for
+from tests.stack.compose import docker
+from tests.stack.server import HOST
+from tests.stack.tool import address, beside
+
+HARMLESS = {"OK", "INFO", "LOW", "DEBUG"}
+ITS_OWN = "engine_problem"  # what testssl.sh says of the OpenSSL that it uses itself
+pytestmark = pytest.mark.timeout(400)
+
+# An authority of the test's own, and a certificate as a public one would make it: the grade wants one that is trusted.
+AUTHORITY = f"""
+set -eu
+mkdir -p /given/own && cd /given/own
+curve='-nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256'
+openssl req -x509 $curve -days 3650 -subj '/CN=Test authority' -addext keyUsage=critical,keyCertSign,cRLSign \
+  -keyout authority.key -out authority.pem
+openssl req $curve -subj /CN={HOST} -keyout privkey.pem -out request.pem
+printf '%s\\n' subjectAltName=DNS:{HOST} basicConstraints=critical,CA:FALSE keyUsage=critical,digitalSignature \
+  extendedKeyUsage=serverAuth authorityKeyIdentifier=keyid subjectKeyIdentifier=hash \
+  crlDistributionPoints=URI:http://authority.invalid/list.crl >extensions
+openssl x509 -req -in request.pem -CA authority.pem -CAkey authority.key -days 89 -extfile extensions -out one.pem
+cat one.pem authority.pem >fullchain.pem
+chown -R 101:101 .
+ln -sfn own ../live
+cat authority.pem
+"""
+
+
+@pytest.fixture(scope="module")
+def found(new_edge, tools, tmp_path_factory):
+    """Let testssl.sh look, with a certificate that it can trust and HSTS as it is in the end; return the findings."""
+    edge = new_edge(HSTS="'max-age=63072000; includeSubDomains'")
+    folder = tmp_path_factory.mktemp("testssl")
+    folder.chmod(0o777)
+    authority = folder / "authority.pem"
+    authority.write_text(own_certificate(edge))
+    wait_for(lambda: trusted(edge, authority), seconds=60)
+    options = ("--jsonfile=/out/found.json", "--add-ca=/out/authority.pem", f"--ip={address(edge)}")
+    words = ("testssl", "--quiet", "--warnings=batch", "--color=0", *options, f"{HOST}:8443")
+    beside(edge, tools, *words, volumes=[f"{folder}:/out"], timeout=300)
+    return {each["id"]: each for each in json.loads((folder / "found.json").read_text())}
+
+
+def own_certificate(edge):
+    """Give the server a certificate of one's own, as docs/certificates.md says; return the authority's."""
+    words = ("--network=none", "--user=0:0", f"--volume={edge.folder}/certificates:/given", "--entrypoint=sh")
+    return docker("run", "--rm", *words, "nginx:1.30", "-c", AUTHORITY).stdout
+
+
+def trusted(edge, authority):
+    """Whether users of this authority trust what Nginx shows."""
+    context = ssl.create_default_context(cafile=str(authority))
+    try:
+        with socket.create_connection(("127.0.0.1", edge.https), 5) as plain:
+            context.wrap_socket(plain, server_hostname=HOST).close()
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def test_the_grade_is_the_best(found, figure):
+    """The overall grade is A+."""
+    figure(f"testssl.sh: {found['overall_grade']['finding']}, score {found['final_score']['finding']}")
+    assert found["overall_grade"]["finding"] == "A+"
+
+
+def test_nothing_is_worse_than_low(found):
+    """Of all that testssl.sh looks at, nothing is above LOW, and nothing could not be looked at."""
+    assert len(found) > 100
+    worse = {name: each["finding"] for name, each in found.items() if each["severity"] not in HARMLESS}
+    assert {name: finding for name, finding in worse.items() if name != ITS_OWN} == {}
+
+
+def test_tls_1_3_and_1_2_alone(found):
+    """TLS 1.3 and 1.2 are offered, and nothing before."""
+    offered = {name: found[name]["finding"].startswith("offered") for name in ("SSLv2", "SSLv3", "TLS1", "TLS1_1")}
+    assert not any(offered.values()), offered
+    assert found["TLS1_2"]["finding"].startswith("offered")
+    assert found["TLS1_3"]["finding"].startswith("offered")
+
+
+def test_the_first_key_exchange_holds_against_a_quantum_computer(found):
+    """X25519MLKEM768 is offered."""
+    assert "X25519MLKEM768" in json.dumps(found)
