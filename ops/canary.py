@@ -79,14 +79,14 @@ def observe(site: Site, colour: str, watch: Watch, since: str) -> str:
 
 
 def count(lines: Iterable[str]) -> dict[str, Count]:
-    """Count requests and 5xx by the service that nginx had chosen, from its log."""
+    """Count requests and 5xx by the service that nginx had chosen, from its log; what nginx answered alone is none."""
     requests: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     for line in lines:
         entry = _entry(line)
         if entry:
             requests[entry["upstream"]] += 1
-            errors[entry["upstream"]] += entry["status"] >= 500
+            errors[entry["upstream"]] += _failed(entry)
     return {name: Count(requests[name], errors[name]) for name in requests}
 
 
@@ -94,6 +94,12 @@ def judge(canary: Count, other: Count, budget: float, enough: int) -> None:
     """Raise Failure when the canary fails more often than the other colour by more than the budget."""
     if canary.requests >= enough and canary.share - other.share > budget:
         raise Failure(f"the canary spent its error budget of {budget:g} %: {canary}; the other colour: {other}")
+
+
+def _failed(entry: dict[str, Any]) -> bool:
+    """Whether the colour failed; its user may all the same have got what nginx had kept from before."""
+    last = str(entry.get("upstream_status", "")).rpartition(",")[2].strip()
+    return bool(entry["status"] >= 500 or (last.isdecimal() and int(last) >= 500))
 
 
 def _entry(line: str) -> dict[str, Any] | None:

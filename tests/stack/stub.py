@@ -1,6 +1,7 @@
 """Stands in for the application behind Nginx, in the project's image: answers as asked, and tells what it got.
 
-?status=404 and any number of ?header=Name:Value make the answer; ?wait=0.5 lets it take half a second. The body is
+?status=404 and any number of ?header=Name:Value make the answer; ?then=500 makes it
+a bare error from the second time on; ?wait=0.5 lets it take half a second. The body is
 JSON: the number of the request, and its method, target, headers and length.
 """
 
@@ -11,7 +12,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-numbers = itertools.count(1)
+numbers, seen = itertools.count(1), set()
 
 
 class Stub(BaseHTTPRequestHandler):
@@ -24,6 +25,9 @@ class Stub(BaseHTTPRequestHandler):
         time.sleep(float(asked.get("wait", ["0"])[0]))
         got = {"number": next(numbers), "method": self.command, "target": self.path, "length": length}
         body = json.dumps(got | {"headers": self.headers.items()}).encode()
+        if "then" in asked and self.path in seen:
+            asked = {"status": asked["then"]}
+        seen.add(self.path)
         status = int(asked.get("status", ["200"])[0])
         self.send_response(status)
         for header in asked.get("header", []):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers import wait_for
 from tests.stack.client import is_problem
+from tests.stack.test_edge_client import log_line
 
 SHARED = "Cache-Control:public, max-age=0, s-maxage=60"
 REFRESH = 0.25  # seconds that a refresh under way may take
@@ -80,6 +81,29 @@ def test_only_reading_is_kept(edge, path):
 def test_an_error_is_not_kept(edge, path):
     """An error that says nothing is fetched again each time."""
     assert len({edge.get(path, status=404).json["number"] for _ in range(3)}) == 3
+
+
+def test_what_is_kept_stands_in_for_a_503(edge, path):
+    """While the application says that it is away, its last good answer is given; the log has both."""
+    said = "Cache-Control:public, s-maxage=1, stale-if-error=60"
+
+    def stale():
+        answer = edge.get(path, header=said, then=503)
+        return answer.headers["Cache-Status"] == "edge; hit; detail=stale" and answer
+
+    assert edge.get(path, header=said, then=503).status == 200
+    answer = wait_for(stale)
+    assert answer.status == 200
+    logged = log_line(edge, "nginx", answer.request_id)
+    assert (logged["cache"], logged["status"], logged["upstream_status"]) == ("STALE", 200, "503")
+
+
+@pytest.mark.parametrize("status", [500, 404])
+def test_a_fault_is_shown(edge, path, status):
+    """Nothing stands in for a fault of the application, or for what has been taken away."""
+    said = "Cache-Control:public, s-maxage=1, stale-if-error=60"
+    assert edge.get(path, header=said, then=status).status == 200
+    wait_for(lambda: edge.get(path, header=said, then=status).status == status)
 
 
 def test_many_at_once_ask_once(edge, path):

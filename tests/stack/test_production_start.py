@@ -105,4 +105,4 @@ def test_nginx_finds_every_container_that_came_back_elsewhere(up, elsewhere):
     wait_for(lambda: up.ask("/health/ready").status == 200, seconds=30)
     answers = [up.ask("/api/products") for _ in range(20)]
     assert {answer.status for answer in answers} == {200}
-    wait_for(lambda: len({answered_by(up, up.ask("/api/products").request_id) for _ in range(6)}) == 2, seconds=20)
+    wait_for(lambda: len({answered_by(up, up.ask("/health").request_id) for _ in range(6)}) == 2, seconds=20)

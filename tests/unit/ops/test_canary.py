@@ -24,6 +24,13 @@ def test_count():
     assert canary.count(lines) == {"web-blue": Count(2, 1), "web-green": Count(1, 0)}
 
 
+@pytest.mark.parametrize(("upstream_status", "errors"), [("503", 1), ("502, 503", 1), ("502, 200", 0), ("", 0)])
+def test_answered_by_what_was_kept(upstream_status, errors):
+    """A failure counts though the user got an older answer for it; one that another container made good does not."""
+    kept = {"upstream": "web-blue", "status": 200, "upstream_s": "0.004", "upstream_status": upstream_status}
+    assert canary.count([json.dumps(kept)]) == {"web-blue": Count(1, errors)}
+
+
 @pytest.mark.parametrize("upstream_s", ["", "-"])
 def test_redirects(upstream_s):
     """What nginx answers by itself, such as the way to HTTPS, is neither for nor against a release."""
@@ -36,6 +43,7 @@ def test_fields():
     assert '"status": $status' in text
     assert '"upstream": "$serving"' in text
     assert '"upstream_s": "$upstream_response_time"' in text
+    assert '"upstream_status": "$upstream_status"' in text
 
 
 @pytest.mark.parametrize(
