@@ -5,7 +5,8 @@ import time
 
 from flask import Flask, Response
 
-SHARED_SECONDS = re.compile(r"\bs-maxage=(\d+)")
+SHARED_SECONDS = re.compile(r"\bs-maxage=0*([1-9]\d*)")
+NOT_SHARED = re.compile(r"\b(private|no-store|no-cache)\b")  # Nginx would take X-Accel-Expires for the last word
 
 
 def init_app(app: Flask) -> None:
@@ -21,6 +22,7 @@ def _keep_from_caches(response: Response) -> Response:
     https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_cache_valid
     """
     said = response.headers.setdefault("Cache-Control", "no-store")
-    if shared := SHARED_SECONDS.search(said):
+    shared = SHARED_SECONDS.search(said)
+    if shared and response.status_code in {200, 304} and not NOT_SHARED.search(said):
         response.headers["X-Accel-Expires"] = f"@{int(time.time()) + int(shared[1]) - 1}"
     return response

@@ -1,25 +1,36 @@
 #!/bin/sh
 # Usage: take-up.sh FOLDER
-# Fills in the templates of the configuration in FOLDER, by this container's settings, and lets nginx read it all. What nginx
-# refuses leaves the settings as they were; what it accepts it takes up with the next reload.
+# Lets nginx read the configuration in FOLDER, with its templates filled in by this container's settings, beside all that nginx
+# runs with; what it refuses changes nothing. Of the folder that nginx runs with (/etc/nginx/edge) the settings then become the
+# ones that it finds at the next reload.
 set -eu
+
+RUNS=/etc/nginx/edge
+TRY=/tmp/try
 
 fill_in() {
   # shellcheck disable=SC1091 # it lies beside this file
   . "$1/start/10-settings.envsh"
-  # all three, for a container that was made before there were templates
-  NGINX_ENVSUBST_TEMPLATE_DIR="$1/templates" NGINX_ENVSUBST_OUTPUT_DIR=/tmp NGINX_ENVSUBST_FILTER=^EDGE_ \
-    /docker-entrypoint.d/20-envsubst-on-templates.sh
+  NGINX_ENVSUBST_TEMPLATE_DIR="$1/templates" NGINX_ENVSUBST_OUTPUT_DIR="$TRY" /docker-entrypoint.d/20-envsubst-on-templates.sh
+}
+
+try_out() { # of a copy, in which the settings are those of the copy
+  cp -R "$1/snippets" "$1/production.conf" "$TRY"
+  find "$TRY" -name '*.conf' -exec sed -i "s#/tmp/settings/#$TRY/settings/#" {} +
+  nginx -c "$TRY/production.conf" -t
 }
 
 main() {
-  rm -rf /tmp/settings.before
-  cp -R /tmp/settings /tmp/settings.before
-  if (fill_in "$1") && nginx -c "$1/production.conf" -t; then
-    return
+  rm -rf "$TRY" /tmp/settings.old /tmp/settings.new
+  mkdir "$TRY"
+  (fill_in "$1") || return 1
+  cp -R "$TRY/settings" /tmp/settings.new
+  try_out "$1" || return 1
+  if [ "$1" = "$RUNS" ]; then
+    mv /tmp/settings /tmp/settings.old
+    mv /tmp/settings.new /tmp/settings
   fi
-  cp -R /tmp/settings.before/. /tmp/settings/
-  return 1
+  rm -rf "$TRY" /tmp/settings.old /tmp/settings.new
 }
 
 main "$1"

@@ -20,9 +20,9 @@ from app.services import products
 blp = ResourceBlueprint("products", __name__, url_prefix="/api/products", description="The catalogue.")
 
 ONE = f"/<int(max={MAX_ID}):product_id>"
-# A shared cache may answer for one second, for one more while it asks again, and goes on while the application is away;
-# a browser always asks.
-SHARED = "public, max-age=0, s-maxage=1, stale-while-revalidate=1, stale-if-error=3600"
+# A shared cache may answer for one second, goes on for a few more while it asks again, and for an hour while the
+# application is away; a browser always asks.
+SHARED = "public, max-age=0, s-maxage=1, stale-while-revalidate=5, stale-if-error=3600"
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Send it back in If-None-Match or If-Match."}}
 IF_NONE_MATCH = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}}
 IF_MATCH = {

@@ -1,5 +1,6 @@
 """The stack level: the bundle as a user runs it, from a copy of the project. Docker Compose commands and HTTP only."""
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -171,25 +172,26 @@ def server(new_server, one):
     return server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def new_edge(tmp_path_factory, image):
     """Return a function that starts Nginx alone, with these settings, before a stub."""
-    edges = []
-
-    def make(**settings):
-        edges.append(Edge(tmp_path_factory.mktemp("edge"), image, **settings))
-        edges[-1].start((HERE / "stub.py").read_text())
-        return edges[-1]
-
-    yield make
-    for edge in edges:
-        edge.destroy()
+    with contextlib.ExitStack() as edges:
+        yield lambda **settings: start_edge(edges, tmp_path_factory.mktemp("edge"), image, settings)
 
 
 @pytest.fixture(scope="session")
-def edge(new_edge):
+def edge(tmp_path_factory, image):
     """Return Nginx as it is without a setting, but for how often the tests may ask."""
-    return new_edge()
+    with contextlib.ExitStack() as edges:
+        yield start_edge(edges, tmp_path_factory.mktemp("edge"), image, {})
+
+
+def start_edge(edges, folder, image, settings):
+    """Start Nginx before a stub, until EDGES are closed."""
+    edge = Edge(folder, image, **settings)
+    edges.callback(edge.destroy)
+    edge.start((HERE / "stub.py").read_text())
+    return edge
 
 
 @pytest.fixture(scope="session")

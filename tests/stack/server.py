@@ -11,7 +11,7 @@ from tests.stack.client import ask_tls
 from tests.stack.compose import ENVIRONMENT, docker
 
 HOST = "shop.example"
-LIMITS = {"API_RATE": 100_000, "TOKEN_RATE": 100_000}  # the tests ask from one address
+LIMITS = {"API_RATE": 100_000, "TOKEN_RATE": 100_000, "CLIENT_REQUESTS": 5000}  # the tests ask from one address
 STEP = re.compile(r"^  (\w+) done in ([\d.]+) s", re.MULTILINE)
 
 

@@ -106,11 +106,32 @@ def test_a_fault_is_shown(edge, path, status):
     wait_for(lambda: edge.get(path, header=said, then=status).status == status)
 
 
-def test_many_at_once_ask_once(edge, path):
-    """Of many who ask for the same at the same moment, one asks the application, and the others wait for the answer."""
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: edge.get(path, header=SHARED, wait=0.5).json["number"], range(16)))
-    assert len(set(answers)) == 1
+@pytest.mark.parametrize("said", [[], "Cache-Control:no-store"])
+def test_nobody_waits_for_what_is_not_kept(edge, path, said):
+    """Of many who ask for the same page at the same moment, each has it at once, if it may not be kept."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: edge.get(path, header=said, wait=0.2), range(8)))
+    assert len({answer.json["number"] for answer in answers}) == 8
+    assert max(answer.seconds for answer in answers) < 1.5
+
+
+def test_while_one_fetches_the_others_do_not_wait(edge, path):
+    """When what was kept has just ended, one request fetches it anew, and the others have the last one meanwhile."""
+    said = "Cache-Control:public, s-maxage=1, stale-while-revalidate=30"
+    edge.get(path, header=said, wait=1)
+    time.sleep(2.1)  # no condition says that it has ended without fetching it anew
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: edge.get(path, header=said, wait=1), range(8)))
+    assert [answer.headers["Cache-Status"] for answer in answers].count("edge; hit; detail=updating") == 7
+
+
+def test_the_port_that_was_asked_for_is_part_of_the_question(edge, path):
+    """An answer that names another port, as a redirect may, is kept for who asked for that one."""
+    told = [
+        dict(edge.get(path, header=SHARED, headers={"Host": host}).json["headers"])["Host"]
+        for host in ("shop.example:666", "shop.example")
+    ]
+    assert told == ["shop.example:666", "shop.example"]
 
 
 def test_each_answer_has_an_id_of_its_own(edge, path):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.stack.client import is_problem, raw_tls
+from tests.stack.client import ask, is_problem, raw_tls
 from tests.stack.server import HOST
 
 SECURITY = {
@@ -26,14 +26,21 @@ def refusing(new_edge):
     return new_edge(API_RATE=1)
 
 
-def oversized(edge):
-    """Announce a body that is too large."""
-    lines = ("POST /api/x HTTP/1.1", f"Host: {HOST}", "Content-Length: 99999999", "Connection: close")
-    return raw_tls(edge.https, "\r\n".join([*lines, "", ""]).encode(), HOST)
+def sent(head):
+    """Return a function that sends these lines, and what belongs to each request."""
+    lines = (head, f"Host: {HOST}", "Content-Length: 99999999", "Connection: close", "", "")
+    return lambda edge: raw_tls(edge.https, "\r\n".join(lines).encode(), HOST)
 
 
+def in_the_clear(edge):
+    """Speak plain HTTP where TLS is spoken."""
+    return ask(edge.https, "/page", headers={"Host": HOST})
+
+
+OWN = ["X-Frame-Options:SAMEORIGIN", "Content-Security-Policy:default-src *", "X-Content-Type-Options:nosniff"]
 ANSWERS = {
     200: lambda edge: edge.get("/page"),
+    "200 of an application that sends some itself": lambda edge: edge.get("/page", header=OWN),
     "api": lambda edge: edge.get("/api/products"),
     201: lambda edge: edge.get("/api/products", method="POST", status=201),
     204: lambda edge: edge.get("/api/products/1", method="DELETE", status=204),
@@ -41,7 +48,12 @@ ANSWERS = {
     304: lambda edge: edge.get("/page", status=304),
     404: lambda edge: edge.get("/nowhere", status=404),
     "404 of nginx": lambda edge: edge.get("/.problem"),
-    413: oversized,
+    "400 of nginx": sent("GET /%zz HTTP/1.1"),
+    "400 of nginx, in the clear": in_the_clear,
+    "405 of nginx": sent("CONNECT shop.example:443 HTTP/1.1"),
+    413: sent("POST /page HTTP/1.1"),
+    "414 of nginx": sent(f"GET /{'a' * 9000} HTTP/1.1"),
+    "505 of nginx": sent("GET /page HTTP/9.9"),
     "431 of nginx": lambda edge: edge.get("/page", headers={"X": "a" * 9000}),
     500: lambda edge: edge.get("/api/x", status=500),
     502: lambda edge: edge.get("/api/x", status=502),

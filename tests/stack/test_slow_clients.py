@@ -56,7 +56,10 @@ def p99(seconds):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_good_client_does_not_notice(server, tools, figure, name):
-    """While a thousand slow connections are held for 30 s, a good client has no failure, and p99 stays below twice."""
+    """While a thousand connections are slow for 30 s, a good client has no failure, and p99 stays below twice.
+
+    Those that are given up are made anew. None is refused: the limit for one client is out of the way here.
+    """
     over = time.monotonic() + SECONDS / 3
     idle, failures = good_client(server, lambda: time.monotonic() > over)
     assert failures == []

@@ -21,7 +21,7 @@ SMUGGLED = f"GET /{MARK} HTTP/1.1\r\n{HEAD}\r\n"
 # The head of a POST, and its body; {} is the request that must never be seen.
 REFUSED = {
     "CL.TE": ("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n{}"),
-    "TE.CL": ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "5c\r\n{}\r\n0\r\n\r\n"),
+    "TE.CL": ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", f"{len(SMUGGLED):x}\r\n{{}}\r\n0\r\n\r\n"),
     "TE.TE": ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n{}"),
     "TE with a tab": ("Transfer-Encoding:\tchunked, identity\r\n", "0\r\n\r\n{}"),
     "TE with a space before the colon": ("Transfer-Encoding : chunked\r\nContent-Length: 0\r\n", "{}"),

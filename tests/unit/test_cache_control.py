@@ -31,6 +31,18 @@ def test_what_may_be_stored_keeps_its_word(answer):
     assert (headers["Cache-Control"], headers.get("X-Accel-Expires")) == ("public, max-age=60", None)
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        *[("private, s-maxage=60", 200), ("s-maxage=60, no-store", 200), ("no-cache, s-maxage=60", 200)],
+        *[("s-maxage=0", 200), ("public, s-maxage=60", 404), ("public, s-maxage=60", 500)],
+    ],
+)
+def test_nginx_is_told_to_keep_nothing_else(answer, said, status):
+    """What is not for all, ends at once or is an error gets no word that would outdo what it says."""
+    assert "X-Accel-Expires" not in answer(said, status)
+
+
 @pytest.mark.parametrize("seconds", [1, 60])
 def test_nginx_keeps_it_no_longer_than_said(answer, monkeypatch, seconds):
     """Nginx is told the last second in which it may answer, counted from the one that has begun."""

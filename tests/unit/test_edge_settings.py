@@ -13,7 +13,7 @@ def test_defaults():
     assert found["EDGE_NAMES"] == "_"
     assert found["EDGE_HSTS"] == "max-age=86400"
     assert [found[f"EDGE_{name}"] for name in ("FRONT", "FRONT_NETWORKS", "HTTP3", "ALT_SVC")] == [""] * 4
-    assert (found["EDGE_API_RATE"], found["EDGE_API_BURST"], found["EDGE_SIGN_IN_WAIT"]) == ("20", "40", "7")
+    assert (found["EDGE_API_RATE"], found["EDGE_API_BURST"], found["EDGE_SIGN_IN_WAIT"]) == ("20", "40", "9")
 
 
 def test_names():
@@ -22,6 +22,12 @@ def test_names():
         "shop.example",
         ".shop.example",
     ]
+
+
+def test_the_largest_values():
+    """The largest value that is allowed is."""
+    largest = {"API_RATE": "100000", "CLIENT_REQUESTS": "65535", "CLIENT_SECONDS": "300", "BODY_KILOBYTES": "65536"}
+    assert {name: settings(**{name: value})[f"EDGE_{name}"] for name, value in largest.items()} == largest
 
 
 def test_front():
@@ -56,6 +62,10 @@ def test_a_connection_has_no_more_streams_than_a_client_requests():
         ("CDN_NETWORKS", "cloudflare"),
         ("CDN_NETWORKS", "10.0.0.0/8;"),
         ("CDN_NETWORKS", "10.0.0.0/"),
+        ("CDN_NETWORKS", "10.0.0.0/99"),
+        ("CDN_NETWORKS", "face.b00c"),
+        ("CDN_NETWORKS", "2001:db8::/129"),
+        ("HTTPS_PORT", "443-445"),
         ("CDN_ADDRESS_HEADER", "X Forwarded"),
         ("HSTS", "63072000"),
         ("HSTS", "max-age=63072000;includeSubDomains"),
@@ -65,14 +75,19 @@ def test_a_connection_has_no_more_streams_than_a_client_requests():
         ("API_RATE", "0"),
         ("API_RATE", "20r/s"),
         ("API_RATE", "-1"),
+        ("API_RATE", "08"),
         ("TOKEN_RATE", "1.5"),
         ("SIGN_IN_RATE", "9999999"),
         ("SIGN_IN_PATHS", "login"),
         ("SIGN_IN_PATHS", "/login$"),
         ("SIGN_IN_PATHS", "/"),
+        ("SIGN_IN_PATHS", "/login/"),
+        ("SIGN_IN_PATHS", "//login"),
         ("CLIENT_REQUESTS", "many"),
+        ("CLIENT_REQUESTS", "65536"),
         ("CLIENT_SECONDS", "301"),
         ("BODY_KILOBYTES", "1m"),
+        ("BODY_KILOBYTES", "65537"),
     ],
 )
 def test_what_is_no_good_stops_nginx(name, value):
