@@ -31,6 +31,16 @@ def docker(*words, check=True, timeout=120):
     return done
 
 
+def log_line(project, service, request_id):
+    """Return the line that a service of a Compose project logged for a request, read as JSON."""
+
+    def found():
+        lines = project.compose("logs", "--no-log-prefix", "--no-color", "--tail", "200", service).stdout.splitlines()
+        return [json.loads(line) for line in lines if request_id in line and line.startswith("{")]
+
+    return wait_for(found)[0]
+
+
 class Stack:
     """One Compose project, with a name and a port that no other has."""
 
@@ -115,12 +125,7 @@ class Stack:
 
     def log_line(self, service, request_id):
         """Return the line that SERVICE logged for a request, read as JSON."""
-
-        def found():
-            lines = self.compose("logs", "--no-log-prefix", "--no-color", "--tail", "200", service).stdout.splitlines()
-            return [json.loads(line) for line in lines if request_id in line and line.startswith("{")]
-
-        return wait_for(found)[0]
+        return log_line(self, service, request_id)
 
     def psql(self):
         """Start a psql session on the database; what is written to it is carried out line by line."""

@@ -8,7 +8,7 @@ import sys
 
 from tests.helpers import free_port, wait_for
 from tests.stack.client import ask_tls
-from tests.stack.compose import ENVIRONMENT, docker
+from tests.stack.compose import ENVIRONMENT, docker, log_line
 
 HOST = "shop.example"
 LIMITS = {"API_RATE": 100_000, "TOKEN_RATE": 100_000, "CLIENT_REQUESTS": 5000}  # the tests ask from one address
@@ -163,6 +163,10 @@ class Server:
             text=True,
             bufsize=1,
         )
+
+    def log_line(self, service, request_id):
+        """Return the line that a service logged for a request, read as JSON."""
+        return log_line(self, service, request_id)
 
     def history(self):
         """Return what was done, oldest first."""

@@ -8,7 +8,6 @@ import pytest
 
 from tests.helpers import wait_for
 from tests.stack.client import is_problem
-from tests.stack.test_edge_client import log_line
 
 SHARED = "Cache-Control:public, max-age=0, s-maxage=60"
 REFRESH = 0.25  # seconds that a refresh under way may take
@@ -94,7 +93,7 @@ def test_what_is_kept_stands_in_for_a_503(edge, path):
     assert edge.get(path, header=said, then=503).status == 200
     answer = wait_for(stale)
     assert answer.status == 200
-    logged = log_line(edge, "nginx", answer.request_id)
+    logged = edge.log_line("nginx", answer.request_id)
     assert (logged["cache"], logged["status"], logged["upstream_status"]) == ("STALE", 200, "503")
 
 

@@ -1,11 +1,9 @@
 """Who asks, and by which id, in production: Nginx alone says so, and believes only the proxies that it is told of."""
 
-import json
 import re
 
 import pytest
 
-from tests.helpers import wait_for
 from tests.stack.client import raw_tls
 from tests.stack.server import HOST
 from tests.stack.test_edge_limits import CDN
@@ -28,16 +26,6 @@ FORGED = {
 def behind(new_edge):
     """Return Nginx behind a CDN: the tests, whatever address Docker gives them."""
     return new_edge(CDN_NETWORKS=CDN)
-
-
-def log_line(server, service, request_id):
-    """Return the line that a service logged for a request."""
-
-    def found():
-        lines = server.compose("logs", "--no-log-prefix", "--no-color", "--tail", "200", service).stdout.splitlines()
-        return [json.loads(line) for line in lines if request_id in line and line.startswith("{")]
-
-    return wait_for(found)[0]
 
 
 def forged(path):
@@ -69,7 +57,7 @@ def test_the_application_logs_nginxs_view(server):
     """With every header forged, the application logs the client and the id that Nginx logs, and nothing forged."""
     answer = raw_tls(server.https, forged("/health?a=b"), HOST)
     assert re.fullmatch(r"[0-9a-f]{32}", answer.request_id)
-    lines = [log_line(server, name, answer.request_id) for name in ("nginx", f"web-{server.status()['serving']}")]
+    lines = [server.log_line(name, answer.request_id) for name in ("nginx", f"web-{server.status()['serving']}")]
     assert lines[0]["client"] == lines[1]["client"]
     assert [value for value in FORGED.values() if value in str(lines)] == []
 
@@ -82,7 +70,7 @@ def test_redirects_know_only_the_host_that_was_asked_for(server):
 def test_the_log_says_how_it_was_answered(edge):
     """A line has the id, the times, whether it was kept, and the protocol and the version of TLS."""
     answers = [edge.get("/logged", header="Cache-Control:public, s-maxage=60") for _ in range(2)]
-    lines = [log_line(edge, "nginx", answer.request_id) for answer in answers]
+    lines = [edge.log_line("nginx", answer.request_id) for answer in answers]
     assert [(line["cache"], line["tls"], line["protocol"]) for line in lines] == [
         ("MISS", "TLSv1.3", "HTTP/1.1"),
         ("HIT", "TLSv1.3", "HTTP/1.1"),
@@ -95,14 +83,14 @@ def test_a_proxy_in_front_is_believed(behind):
     """The client that a known proxy names is who the application, and the log, take it to be."""
     answer = behind.get("/page", headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.5"})
     assert dict(answer.json["headers"])["X-Forwarded-For"] == "203.0.113.5"
-    assert log_line(behind, "nginx", answer.request_id)["client"] == "203.0.113.5"
+    assert behind.log_line("nginx", answer.request_id)["client"] == "203.0.113.5"
 
 
 def test_the_proxys_id_is_taken_over(behind):
     """A well-formed id from a known proxy is the request's id, for the application, in the answer and in the log."""
     answer = behind.get("/page", headers={"X-Request-ID": GIVEN})
     assert (dict(answer.json["headers"])["X-Request-ID"], answer.request_id) == (GIVEN, GIVEN)
-    assert log_line(behind, "nginx", GIVEN)["path"] == "/page"
+    assert behind.log_line("nginx", GIVEN)["path"] == "/page"
 
 
 @pytest.mark.parametrize("given", ["short", "a" * 65, "with space here", 'quote"quote', "semi;colon", ""])
