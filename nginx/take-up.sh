@@ -21,6 +21,9 @@ try_out() { # of a copy, in which the settings are those of the copy
 }
 
 main() {
+  exec 9>/tmp/take-up.lock # one that was begun before, by an ops that was told to stop, comes to its end first
+  flock --timeout 20 9
+  [ -d /tmp/settings ] || mv /tmp/settings.old /tmp/settings # it was killed between the two moves below
   rm -rf "$TRY" /tmp/settings.old /tmp/settings.new
   mkdir "$TRY"
   (fill_in "$1") || return 1

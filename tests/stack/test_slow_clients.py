@@ -11,15 +11,15 @@ from tests.stack.client import HostConnection
 from tests.stack.server import HOST
 from tests.stack.tool import URL, beside
 
-SECONDS = 30
+IDLE, SECONDS = 10, 45  # seconds; all connections are there after 17
 EVERY = 0.02  # seconds from one request of the good client to its next, however long an answer takes
+FILE = "/static/large.0123456789ab.css"
+ATTACK = "slowhttptest -c 1000 -r 60 -l {seconds} "
 ATTACKS = {
     "slow headers": f"-H -i 5 -t GET -u {URL}/api/products",
     "slow body": f"-B -i 5 -s 60000 -t POST -u {URL}/api/products",
-    "slow read": f"-X -w 16 -y 32 -n 5 -z 8 -k 3 -u {URL}/api/openapi.json",
+    "slow read": f"-X -w 16 -y 32 -n 5 -z 8 -u {URL}{FILE}",
 }
-# Again when all connections have been given up, until the time is over.
-ATTACK = "end=$(($(date +%s) + {s})); while [ $(date +%s) -lt $end ]; do slowhttptest -c 1000 -r 150 -l {s} {how}; done"
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -54,20 +54,30 @@ def p99(seconds):
     return statistics.quantiles(seconds, n=100)[98]
 
 
+@pytest.fixture(scope="module")
+def file(server):
+    """Put a file there that no buffer of a kernel holds."""
+    place = server.folder / f"static/identity{FILE}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b" " * 2**22)
+    yield
+    place.unlink()
+
+
+@pytest.mark.usefixtures("file")
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_good_client_does_not_notice(server, tools, figure, name):
-    """While a thousand connections are slow for 30 s, a good client has no failure, and p99 stays below twice.
+    """While a thousand slow connections are held, a good client has no failure, and p99 stays below twice the idle one.
 
-    Those that are given up are made anew. None is refused: the limit for one client is out of the way here.
+    None of them is refused or given up: the limits for one client are out of the way here.
     """
-    over = time.monotonic() + SECONDS / 3
+    over = time.monotonic() + IDLE
     idle, failures = good_client(server, lambda: time.monotonic() > over)
     assert failures == []
     printed = []
 
     def attack():
-        script = ATTACK.format(s=SECONDS, how=ATTACKS[name])
-        words = ("timeout", str(SECONDS), "sh", "-c", script)
+        words = (ATTACK.format(seconds=SECONDS) + ATTACKS[name]).split()
         # Attackers bring CPUs of their own; here it would be the server's.
         printed.append(beside(server, tools, *words, cpus=0.5, timeout=SECONDS + 60))
 
@@ -76,9 +86,9 @@ def test_a_good_client_does_not_notice(server, tools, figure, name):
     seconds, failures = good_client(server, lambda: not attacker.is_alive())
     attacker.join()
     ratio = p99(seconds) / p99(idle)
+    held = [int(number) for number in re.findall(r"connected:\D*(\d+)", re.sub(r"\x1b\[[\d;]*m", "", printed[0]))]
     times = f"p99 {p99(seconds) * 1000:.1f} ms, {ratio:.2f} times idle"
-    figure(f"{name}: {len(seconds)} requests, {len(failures)} failed; {times}")
-    held = max(int(number) for number in re.findall(r"connected:\D*(\d+)", re.sub(r"\x1b\[[\d;]*m", "", printed[0])))
-    assert held > 900
+    figure(f"{name}: {max(held)} held; {len(seconds)} requests, {len(failures)} failed; {times}")
+    assert len([number for number in held if number > 950]) >= 4  # it says so every five seconds
     assert failures == []
     assert ratio < 2

@@ -43,5 +43,6 @@ def test_nohup(shop):
 def test_a_signal_interrupts(shop):
     """SIGTERM and SIGHUP become Interrupted while a command is under way."""
     for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # the tests themselves may have been started by nohup
         with pytest.raises(Interrupted, match=number.name), exclusive(shop.site(), "a test"):
             os.kill(os.getpid(), number)
