@@ -27,7 +27,7 @@ def certificates(site: Site, *, force: bool) -> None:
     """Get a certificate for the site's names, unless there is a good one, and wait until users meet it."""
     with locked(site.lock_file, "certificates", LOCK_SECONDS) as descriptor, step("start"):
         site.runner.inherit = (descriptor,)
-        site.runner.change(site.compose.start_edge(), timeout=OBTAIN_SECONDS)
+        site.runner.change(site.compose.start_lasting("nginx"), timeout=OBTAIN_SECONDS)
         refuse_old_edge(site)
         site.runner.change(site.compose.start_certbot(), timeout=OBTAIN_SECONDS)
     with step("obtain"):  # without the lock: an authority may be slow, and a rollback must not wait for it

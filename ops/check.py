@@ -22,8 +22,7 @@ def check(site: Site) -> str:
     """Raise Refusal for what stands in the way, start what keeps data and the edge, and return what is worth a note."""
     refuse_missing_secrets(site)
     refuse_full_disk(site)
-    site.runner.change(site.compose.start_data(), timeout=START_SECONDS)
-    site.runner.change(site.compose.start_edge(), timeout=START_SECONDS)
+    site.runner.change(site.compose.start_lasting(), timeout=START_SECONDS)
     return "; ".join(note for note in (start_certbot(site), changes(site)) if note)
 
 

@@ -9,7 +9,7 @@ Words = list[str]
 
 CARE = ["python3", "-B", "/opt/acme/care.py"]  # acme/care.py, as the compose file mounts it
 EDGE = "/etc/nginx/edge"  # where nginx finds its configuration
-DATA = ("db", "redis-cache", "redis-sessions")
+LASTING = ("db", "redis-cache", "redis-sessions", "nginx")
 OURS = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
 
 
@@ -32,13 +32,10 @@ class Compose:
         """One line a service: its name and a hash of its definition."""
         return self.words("config", "--hash", "*")
 
-    def start_data(self) -> Words:
-        """Start what keeps data and wait for it; what runs is left as it is."""
-        return self.words("up", "--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "120", *DATA)
-
-    def start_edge(self) -> Words:
-        """Start nginx and wait for it; if it runs it is left as it is."""
-        return self.words("up", "--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "60", "nginx")
+    def start_lasting(self, *services: str) -> Words:
+        """Start what outlasts a release, all of it or these services, and wait; what runs is left as it is."""
+        options = ("--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "120")
+        return self.words("up", *options, *(services or LASTING))
 
     def start_certbot(self) -> Words:
         """Start what cares for certificates, made anew where its settings changed: users do not notice."""

@@ -100,7 +100,7 @@ def settle(site: Site) -> None:
         return
     with step(f"mend: {state.command} of {state.release} was interrupted at “{state.step}”") as current:
         release.lay_out(site, state.outcome)
-        site.runner.change(site.compose.start_edge())
+        site.runner.change(site.compose.start_lasting("nginx"))
         release.put_back(site, state.outcome)
         current.note = f"web-{state.outcome} serves"
     if state.outcome == state.colour and state.command != "abort":

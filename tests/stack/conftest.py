@@ -181,7 +181,7 @@ def new_edge(tmp_path_factory, image):
 
 @pytest.fixture(scope="session")
 def edge(tmp_path_factory, image):
-    """Return Nginx as it is without a setting, but for how often the tests may ask."""
+    """Return Nginx as it is without a setting, but that the tests may ask as often and as slowly as they like."""
     with contextlib.ExitStack() as edges:
         yield start_edge(edges, tmp_path_factory.mktemp("edge"), image, {})
 

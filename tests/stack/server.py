@@ -44,7 +44,8 @@ class Registry:
             check=True,
         )
         docker("push", "--quiet", tag)
-        return json.loads(docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag).stdout)[0]
+        digests = json.loads(docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag).stdout)
+        return next(digest for digest in digests if digest.startswith(self.repository))  # another run may have the same
 
     def destroy(self):
         """Leave nothing behind."""
@@ -59,12 +60,12 @@ class Registry:
 class Server:
     """One server's folder, named like no other, with ports of its own."""
 
-    def __init__(self, parent, replicas=1):
+    def __init__(self, parent, replicas=1, **settings):
         self.name = f"shop-{secrets.token_hex(4)}"
         self.folder = parent / self.name
         self.folder.mkdir()
         self.http, self.https = free_port(), free_port()
-        self.replicas = replicas
+        self.replicas, self.settings = replicas, LIMITS | settings
 
     def unpack(self, image):
         """Bring the bundle of an image here, as docs/release-path.md says."""
@@ -84,12 +85,8 @@ class Server:
             "HTTPS_PORT": f"127.0.0.1:{self.https}",
             "WEB_REPLICAS": self.replicas,
         }
-        self.set(**settings, **LIMITS)
-
-    def set(self, **settings):
-        """Add settings to those of the server."""
         with (self.folder / ".env").open("a") as file:
-            file.writelines(f"{name}={value}\n" for name, value in settings.items())
+            file.writelines(f"{name}={value}\n" for name, value in (settings | self.settings).items())
 
     def start_ops(self, *words, **environment):
         """Start an ops command and return the process; its output is a pipe."""

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from tests.stack.client import raw_tls
+from tests.stack.edge import CDN
 from tests.stack.server import HOST
-from tests.stack.test_edge_limits import CDN
 
 GIVEN = "given-by-the-proxy"
 FORGED = {

@@ -15,15 +15,16 @@ SECURITY = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+IN_THE_END = "max-age=63072000; includeSubDomains; preload"
 LONG = ("Content-Security-Policy", "Permissions-Policy")
 # https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html names them as of no use or worse.
 DEPRECATED = ("X-XSS-Protection", "Expect-CT", "Public-Key-Pins", "Feature-Policy", "X-Powered-By", "Pragma", "P3P")
 
 
 @pytest.fixture(scope="module")
-def refusing(new_edge):
-    """Return Nginx that lets one request a second through, two at once."""
-    return new_edge(API_RATE=1)
+def strict(new_edge):
+    """Return Nginx that lets one request a second through, two at once, and whose HSTS is as it is in the end."""
+    return new_edge(API_RATE=1, HSTS=f"'{IN_THE_END}'")
 
 
 def sent(head):
@@ -84,9 +85,9 @@ def test_browsers_are_told_to_ask_by_tls_only(edge, name):
     assert ANSWERS[name](edge).headers.get_all("Strict-Transport-Security") == ["max-age=86400"]
 
 
-def test_too_many_requests_have_them_too(refusing):
+def test_too_many_requests_have_them_too(strict):
     """A refusal for asking too often has every security header as well."""
-    answers = [refusing.get("/api/x") for _ in range(8)]
+    answers = [strict.get("/api/x") for _ in range(8)]
     refused = [answer for answer in answers if answer.status == 429]
     assert refused
     assert [lacks(answer) for answer in refused] == [{}] * len(refused)
@@ -104,6 +105,13 @@ def test_the_redirect_has_them_too(edge):
 def test_the_applications_answers_have_them(server, path):
     """The real application's pages, API, files and errors have each header once."""
     assert lacks(server.ask(path)) == {}
+
+
+def test_the_files_that_nginx_serves_have_them(server):
+    """A file by the name that pages give it, which comes from Nginx alone, has each header once."""
+    (path,) = set(re.findall(r"/static/docs\.[0-9a-f]+\.css", server.ask("/api/docs").body.decode()))
+    answer = server.ask(path)
+    assert (answer.status, lacks(answer), "immutable" in answer.headers["Cache-Control"]) == (200, {}, True)
 
 
 def test_nothing_inline_is_allowed(edge):
@@ -129,7 +137,6 @@ def test_a_person_gets_a_page(edge):
     assert is_problem(edge.get("/.problem", headers={"Accept": "application/json"}), 404)
 
 
-def test_what_is_set_is_said(new_edge):
+def test_what_is_set_is_said(strict):
     """HSTS is sent as it is set."""
-    value = "max-age=63072000; includeSubDomains; preload"
-    assert new_edge(HSTS=f"'{value}'").get("/page").headers.get_all("Strict-Transport-Security") == [value]
+    assert strict.get("/page").headers.get_all("Strict-Transport-Security") == [IN_THE_END]

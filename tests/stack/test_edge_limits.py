@@ -11,12 +11,11 @@ import pytest
 
 from tests.helpers import wait_for
 from tests.stack.client import connect_tls, is_problem
-from tests.stack.compose import docker
+from tests.stack.edge import CDN
 from tests.stack.server import HOST
-from tests.stack.tool import URL, beside
+from tests.stack.tool import URL, address, beside
 
 NUMBERS = itertools.count(1)
-CDN = "172.16.0.0/12,192.168.0.0/16,10.0.0.0/8"  # whatever addresses Docker gives the tests
 SLOW = 2  # seconds
 
 
@@ -105,11 +104,10 @@ def test_ipv4_in_the_form_of_ipv6_is_as_many_clients(limited):
 
 def test_who_comes_by_ipv6_is_seen_by_that_address(limited, tools):
     """By IPv6 each client is itself: the application is told its address, and not Docker's."""
-    template = "{{range .NetworkSettings.Networks}}{{.GlobalIPv6Address}}{{end}}"
-    address = docker("inspect", "--format", template, f"{limited.name}-nginx-1").stdout.strip()
-    words = ("curl", "--silent", "--insecure", "--resolve", f"{HOST}:8443:[{address}]", f"{URL}/page")
+    mine = address(limited, "GlobalIPv6Address")
+    words = ("curl", "--silent", "--insecure", "--resolve", f"{HOST}:8443:[{mine}]", f"{URL}/page")
     told = dict(json.loads(beside(limited, tools, *words))["headers"])["X-Forwarded-For"]
-    assert ipaddress.ip_address(told) in ipaddress.ip_network(f"{address}/64", strict=False)
+    assert ipaddress.ip_address(told) in ipaddress.ip_network(f"{mine}/64", strict=False)
 
 
 def test_a_client_may_not_fill_the_application(limited, client):
@@ -165,3 +163,11 @@ def test_a_slow_body_does_not_reach_the_application(limited, client):
         connection.sendall(b"bc")
         assert b'"length": 3' in wait_for(lambda: connection.recv(8192))
     assert limited.get("/page").json["number"] == before + 3
+
+
+def test_a_setting_that_is_no_good_stops_nginx(limited):
+    """Nginx does not start with a value that it cannot use, and says which setting it is, and what will do."""
+    words = ("run", "--rm", "--no-deps", "-T", "--env", "API_RATE=fast", "nginx")
+    done = limited.compose(*words, check=False)
+    assert done.returncode == 1
+    assert "API_RATE: 'fast' cannot be used. Give a whole number from 1 to 100000." in done.stderr

@@ -14,7 +14,6 @@ from tests.stack.compose import docker
 
 KEEP = "public, max-age=31536000, immutable"
 STYLE = re.compile(rb'"(/static/docs\.[0-9a-f]{12}\.css)"')
-SECURITY = ("Strict-Transport-Security", "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy")
 UNPACK = """
 import hashlib, pathlib, sys
 from compression import zstd
@@ -96,13 +95,6 @@ def test_nginx_serves_it_alone(server, path):
     wait_for(lambda: upstreams(server, path) and upstreams(server, "/static/docs.css"))
     assert upstreams(server, path) <= {"", "-"}
     assert not upstreams(server, "/static/docs.css") & {"", "-"}
-
-
-def test_it_has_the_security_headers(server, path):
-    """What browsers must not do with a page they must not do with its files."""
-    page, file = server.ask("/api/docs").headers, server.ask(path).headers
-    assert page["Strict-Transport-Security"]
-    assert {name: file[name] for name in SECURITY} == {name: page[name] for name in SECURITY}
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def found(new_edge, tools, tmp_path_factory):
     wait_for(lambda: trusted(edge, authority), seconds=60)
     options = ("--jsonfile=/out/found.json", "--add-ca=/out/authority.pem", f"--ip={address(edge)}")
     words = ("testssl", "--quiet", "--warnings=batch", "--color=0", *options, f"{HOST}:8443")
-    beside(edge, tools, *words, volumes=[f"{folder}:/out"], timeout=300)
+    beside(edge, tools, *words, options=[f"--volume={folder}:/out"], timeout=300)
     return {each["id"]: each for each in json.loads((folder / "found.json").read_text())}
 
 

@@ -14,7 +14,7 @@ from tests.unit.ops.faults import failing
 def test_well(shop):
     """Where all is well there is nothing to note; what keeps data and the edge are started."""
     assert check.check(shop.site()) == ""
-    assert [done.split()[-1] for done in shop.server.done if " up " in done] == ["redis-sessions", "nginx", "certbot"]
+    assert [done.split()[-1] for done in shop.server.done if " up " in done] == ["nginx", "certbot"]
 
 
 def test_certbot_away(shop):
