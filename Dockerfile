@@ -31,6 +31,7 @@ COPY docker-compose.prod.yml bundle/
 COPY nginx bundle/nginx
 COPY postgres bundle/postgres
 COPY acme bundle/acme
+COPY backup bundle/backup
 COPY ops bundle/ops
 COPY --from=static /static bundle/static
 # Whose the code is: nobody's who runs it; in development the user's, or `docker compose watch` could delete no file.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -13,7 +12,12 @@ from ops.errors import Failure, Refusal
 from ops.release import Release
 from ops.site import FILE, Site
 
-MOUNTED = ("postgres", "acme")  # of a bundle, besides nginx'; mirrored file by file, so that the folder stays the same
+MOUNTED = (
+    "postgres",
+    "acme",
+    "backup",
+)  # of a bundle, besides nginx'; mirrored file by file, so that the folder stays the same
+CARERS = {"acme": ("certbot",), "backup": commands.KEEPERS}  # who runs the files of which folder
 FREE_BYTES = 2 * 2**30
 START_SECONDS = 900  # on a new server it fetches images first
 
@@ -23,15 +27,24 @@ def check(site: Site) -> str:
     refuse_missing_secrets(site)
     refuse_full_disk(site)
     site.runner.change(site.compose.start_lasting(), timeout=START_SECONDS)
-    return "; ".join(note for note in (start_certbot(site), changes(site)) if note)
+    return "; ".join(note for note in (*start_carers(site), changes(site)) if note)
 
 
-def start_certbot(site: Site) -> str:
-    """Start what cares for certificates; a release does not wait for it, so what is wrong is only noted."""
+def start_carers(site: Site) -> list[str]:
+    """Start what cares for certificates, and for roles; a release does not wait for it: what is wrong is only noted."""
+    carers = {
+        "certificates are not cared for": site.compose.start_certbot(),
+        "the database's roles are not up to date": site.compose.beside("db", "bash", "/opt/postgres/roles.sh"),
+    }
+    return [f"{what}: {why}" for what, words in carers.items() if (why := try_to(site, words))]
+
+
+def try_to(site: Site, words: commands.Words) -> str:
+    """Run a command, and return what went wrong."""
     try:
-        site.runner.change(site.compose.start_certbot())
+        site.runner.change(words)
     except Failure as failure:
-        return f"certificates are not cared for: {failure}"
+        return str(failure)
     return ""
 
 
@@ -77,15 +90,17 @@ def changed_services(site: Site) -> list[str]:
     return [name for name in lasting if found.get(name) not in {None, wanted[name]}]
 
 
-def install(site: Site, found: Release) -> None:
-    """Make the bundle of the release that serves the one that lies in the server's folder."""
+def install(site: Site, found: Release) -> str:
+    """Make the bundle of the release that serves the one that lies in the server's folder; return what is worth a note.
+
+    What makes backups begins here: beside a migration, a dump would keep the tables' locks.
+    """
     if site.runner.dry or not found.bundle.is_dir():
-        return
+        return ""
     files.swap(found.bundle / "ops", site.folder / "ops")
-    cares_otherwise = not files.same(found.bundle / "acme", site.folder / "acme")
+    changed = [name for name in CARERS if not files.same(found.bundle / name, site.folder / name)]
     for name in MOUNTED:
         files.mirror(found.bundle / name, site.folder / name)
-    if cares_otherwise:
-        with contextlib.suppress(Failure):  # where it does not run, it will begin with these files
-            site.runner.change(site.compose.restart_certbot())
     files.copy(found.file, site.folder / FILE)
+    words = [site.compose.start_keepers(), *(site.compose.restart(*CARERS[name]) for name in changed)]
+    return "; ".join(f"not cared for as it should be: {why}" for each in words if (why := try_to(site, each)))

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from ops import certificates, deploy, fetch, gate, init, promotion, status
+from ops import backups, certificates, deploy, fetch, gate, init, promotion, restore, status
 from ops.canary import Watch
 from ops.deploy import Wish
 from ops.errors import Failure, Interrupted, Refusal
@@ -85,6 +85,10 @@ def other(site: Site, options: argparse.Namespace) -> None:
         certificates.certificates(site, force=options.force)
     elif options.command == "abort":
         promotion.abort(site)
+    elif options.command == "restore":
+        restore.restore(site, options.to, options.backup, agreed=options.yes)
+    elif options.command in {"backup", "backups", "drill"}:
+        {"backup": backups.backup, "backups": backups.backups, "drill": backups.drill}[options.command](site)
     elif options.command == "status":
         status.status(site, as_json=options.json)
     else:
@@ -131,6 +135,16 @@ def parser() -> argparse.ArgumentParser:
         some.add_argument("--timeout", type=seconds, default=60, metavar="SECONDS", help="until it is ready")
     for some in (bring, trial, back, grow, stop):
         some.add_argument("--dry-run", action="store_true", help="print the commands that would change something")
+    command("backup", "make a base backup and a dump of the database now; they are made every night by themselves")
+    command("backups", "what there is to restore from, and how the jobs that make it went")
+    build = command(
+        "restore", "build the database anew from backups, check it, ask, and let it take the live one's place"
+    )
+    which = build.add_mutually_exclusive_group()
+    which.add_argument("--to", default="", metavar="TIME", help="as it was then, such as 2026-11-25T10:00:00Z")
+    which.add_argument("--backup", default="", metavar="NAME", help="as it was when this backup was made")
+    build.add_argument("--yes", action="store_true", help="do not ask")
+    command("drill", "restore the newest backups into a container that is thrown away, and compare")
     command("status", "what runs, what serves, what was done").add_argument("--json", action="store_true")
     show = command("logs", "what the services say")
     show.add_argument("service", nargs="*", type=service)

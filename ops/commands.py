@@ -8,8 +8,11 @@ from pathlib import Path
 Words = list[str]
 
 CARE = ["python3", "-B", "/opt/acme/care.py"]  # acme/care.py, as the compose file mounts it
+BACKUP = ["bash", "/opt/backup/care.sh"]  # backup/, likewise
 EDGE = "/etc/nginx/edge"  # where nginx finds its configuration
 LASTING = ("db", "redis-cache", "redis-sessions", "nginx")
+KEEPERS = ("wal", "backup", "drill")  # what makes and tries backups
+RESTORED = "ops=restored"  # volumes that a restore has made
 OURS = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
 
 
@@ -19,10 +22,18 @@ class Compose:
 
     folder: Path
     file: Path
+    environment: tuple[str, ...] = ()
 
-    def words(self, *words: str) -> Words:
-        """Return a Compose command."""
-        return ["docker", "compose", "--project-directory", str(self.folder), "--file", str(self.file), *words]
+    def words(self, *words: str, **environment: str) -> Words:
+        """Return a Compose command, in an environment with these further variables."""
+        known = [*self.environment, *(f"{name}={value}" for name, value in environment.items())]
+        compose = ["docker", "compose", "--project-directory", str(self.folder), "--file", str(self.file), *words]
+        return ["env", *known, *compose] if known else compose
+
+    def trial(self, name: str, volume: str) -> Compose:
+        """Return the same for a project beside this one, whose database is on another volume, not archived."""
+        settings = (f"COMPOSE_PROJECT_NAME={name}-trial", f"DB_VOLUME={volume}", "SYNCHRONOUS_ARCHIVE=off")
+        return Compose(self.folder, self.file, settings)
 
     def config(self) -> Words:
         """Everything the file says, with the settings put in, as JSON."""
@@ -37,13 +48,42 @@ class Compose:
         options = ("--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "120")
         return self.words("up", *options, *(services or LASTING))
 
+    def start_anew(self, *services: str) -> Words:
+        """Start services and wait; one that runs by an older definition is made anew."""
+        return self.words("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "600", *services)
+
+    def start_keepers(self) -> Words:
+        """Start what makes backups, made anew where its settings changed: users do not notice."""
+        return self.words("up", "--detach", "--no-deps", *KEEPERS)
+
+    def stop(self, *services: str) -> Words:
+        """Stop services; their containers stay."""
+        return self.words("stop", *services)
+
+    def down(self) -> Words:
+        """Take a project's containers and networks away, and leave its volumes."""
+        return self.words("down", "--remove-orphans", "--timeout", "30")
+
+    def restart(self, *services: str) -> Words:
+        """Stop services and start them again."""
+        return self.words("restart", *services)
+
+    def list_backups(self) -> Words:
+        """Print what there is to restore from, whether or not anything runs."""
+        return self.words("run", "--rm", "--no-deps", "-T", "backup", "bash", "/opt/backup/list.sh")
+
+    def drill(self) -> Words:
+        """Try a restore, in a container that is thrown away."""
+        return self.words("run", "--rm", "--no-deps", "-T", "drill", "bash", "/opt/backup/drill.sh", "now")
+
+    def restore_step(self, volume: str, *words: str) -> Words:
+        """Do a step of a restore, on a volume of its own."""
+        run = ("run", "--rm", "--no-deps", "-T", "--label", OURS, "restore", "bash", "/opt/backup/restore.sh", *words)
+        return self.words(*run, DB_VOLUME=volume)
+
     def start_certbot(self) -> Words:
         """Start what cares for certificates, made anew where its settings changed: users do not notice."""
         return self.words("up", "--detach", "--no-deps", "certbot")
-
-    def restart_certbot(self) -> Words:
-        """Let what cares for certificates begin again, by the files that lie there now."""
-        return self.words("restart", "certbot")
 
     def beside(self, service: str, *words: str) -> Words:
         """Run a command in a service's container."""
@@ -59,8 +99,8 @@ class Compose:
 
     def migrate(self, image: str, *words: str) -> Words:
         """Run a command in IMAGE as the schema's owner; without one, the migrations."""
-        run = self.words("run", "--rm", "--no-deps", "-T", "--label", OURS, "migrate", *words)
-        return ["env", f"MIGRATE_IMAGE={image}", *run]
+        run = ("run", "--rm", "--no-deps", "-T", "--label", OURS, "migrate", *words)
+        return self.words(*run, MIGRATE_IMAGE=image)
 
     def ps(self) -> Words:
         """One JSON object a line for each container, those that do not run included."""
@@ -160,6 +200,23 @@ def remove_containers(ids: Words) -> Words:
 def one_offs(project: str) -> Words:
     """Print the ids of containers that ops made for one command, such as migrations."""
     return ["docker", "ps", "--all", "--quiet", *having({"project": project}), "--filter", f"label={OURS}"]
+
+
+def make_volume(project: str, name: str) -> Words:
+    """Make a volume that Compose takes for the database's."""
+    labels = (f"com.docker.compose.project={project}", "com.docker.compose.volume=db", RESTORED)
+    return ["docker", "volume", "create", *[word for label in labels for word in ("--label", label)], name]
+
+
+def volumes(project: str, *filters: str) -> Words:
+    """Print the names of the volumes that are or were the database's."""
+    labels = (f"com.docker.compose.project={project}", "com.docker.compose.volume=db", *filters)
+    return ["docker", "volume", "ls", "--quiet", *[word for label in labels for word in ("--filter", f"label={label}")]]
+
+
+def remove_volume(name: str) -> Words:
+    """Take a volume away, unless a container still has it."""
+    return ["docker", "volume", "rm", name]
 
 
 def having(labels: dict[str, str]) -> Words:

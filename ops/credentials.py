@@ -13,7 +13,10 @@ APPLICATION, SERVERS = 10001, 999  # the users in the images: the Dockerfile's, 
 
 OWNERS = {
     APPLICATION: ("secret_key", "database_url", "owner_database_url", "cache_url"),
-    SERVERS: ("postgres_password", "owner_password", "app_password", "cache", "cache_acl", "sessions", "sessions_acl"),
+    SERVERS: (
+        *("postgres_password", "owner_password", "app_password", "backup_password", "monitor_password"),
+        *("cache", "cache_acl", "sessions", "sessions_acl"),
+    ),
 }
 
 # What the cache may do: its own keys, the channel on which processes tell each other of changes, and no command
@@ -38,6 +41,7 @@ class Maker:
         self.made: dict[str, str] = {}
         self.recipes: dict[str, Callable[[], str]] = {
             **dict.fromkeys(("secret_key", "postgres_password", "owner_password", "app_password"), password),
+            **dict.fromkeys(("backup_password", "monitor_password"), password),
             **dict.fromkeys(("cache", "sessions"), password),
             "database_url": lambda: f"postgresql://app:{self.text('app_password')}@db:5432/app",
             "owner_database_url": lambda: f"postgresql://app_owner:{self.text('owner_password')}@db:5432/app",

@@ -93,8 +93,8 @@ def take_over(current: Operation, found: Release) -> None:
         release.verify(site, found)
     with current.step("record") as step:
         current.record("ok")
-        check.install(site, found)
-        step.note = f"users are with {found.commit}, {current.seconds:.1f} s after the begin"
+        served = f"users are with {found.commit}, {current.seconds:.1f} s after the begin"
+        step.note = "; ".join(note for note in (served, check.install(site, found)) if note)
     with current.step("drain"):
         edge.drain(site)
     with current.step("stop"):

@@ -31,6 +31,7 @@ def init(site: Site, hosts: list[str], email: str = "") -> None:
     files.folder(site.state / "serving")
     files.folder(site.static)  # or Docker would make it, for root alone to write to
     write_secrets(site)
+    make_backup_folders(site)
     write_certificate(site)
     if not site.serving_file.exists():
         serving.write(site.serving_file, Serving("blue"))
@@ -105,6 +106,16 @@ def write_secrets(site: Site) -> None:
         if names:
             site.runner.change(commands.give(folder, uid, names, site.nginx_image))
     say(f"  secrets: {', '.join(new) or 'all there'}{' written' if new else ''}")
+
+
+def make_backup_folders(site: Site) -> None:
+    """Make the folders of backups, and of what is known of them, for the user who writes them."""
+    for path, mode in ((site.backups, 0o700), (site.backup_states, 0o755)):
+        if not path.exists():
+            path.mkdir(parents=True)
+            path.chmod(mode)
+            site.runner.change(commands.give(path, credentials.SERVERS, ["."], site.nginx_image))
+    say(f"  backups: {site.backups}")
 
 
 def write_certificate(site: Site) -> None:

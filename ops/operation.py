@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
-from ops import check, commands, edge, history, journal, release
+from ops import check, commands, database, edge, history, journal, release
 from ops.errors import Failure, Interrupted
 from ops.journal import FINISHED, Journal
 from ops.lock import locked
@@ -93,8 +93,9 @@ def exclusive(site: Site, purpose: str) -> Iterator[None]:
 
 
 def settle(site: Site) -> None:
-    """Finish or take back what a killed command left: its one-off containers, and the colour that it was changing."""
+    """Finish or take back what a killed command left: one-off containers, the database's volume, the colour."""
     clear_one_offs(site)
+    database.settle(site)
     state = journal.read(site.journal_file)
     if state is None:
         return

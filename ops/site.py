@@ -90,6 +90,17 @@ class Site:
         return self.folder / "static"
 
     @property
+    def backups(self) -> Path:
+        """What the database can be restored from, for the user of Postgres' image alone to read."""
+        volumes = self.config["services"]["backup"]["volumes"]
+        return Path(next(volume["source"] for volume in volumes if volume["target"] == "/backups"))
+
+    @property
+    def backup_states(self) -> Path:
+        """How each job that makes backups went."""
+        return self.state / "backups"
+
+    @property
     def state(self) -> Path:
         """What ops itself keeps."""
         return self.folder / "state"
@@ -123,6 +134,15 @@ class Site:
     def releases(self) -> Path:
         """The bundle of each release that is kept."""
         return self.state / "releases"
+
+    @property
+    def restore_file(self) -> Path:
+        """What is under way while the database changes from one volume to another."""
+        return self.state / "restore.json"
+
+    def fresh(self) -> Site:
+        """Return the same server, whose settings are read again."""
+        return Site(self.folder, self.runner, self.file)
 
     def with_file(self, file: Path) -> Site:
         """Return the same server with another release's compose file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ops import certificates, commands, edge, history, journal, lock, release
+from ops import backups, certificates, commands, edge, history, journal, lock, release
 from ops.errors import Failure
 from ops.progress import say
 from ops.serving import COLOURS
@@ -33,11 +33,16 @@ def look(site: Site) -> dict[str, Any]:
         "colours": {colour: _colour(site, colour, entries) for colour in COLOURS},
         "services": _services(site),
         "certificate": certificates.look(site),
+        "backups": backups.look(site),
         "under_way": lock.holder(site.lock_file),
-        "interrupted": bool(journal.read(site.journal_file)) and not lock.holder(site.lock_file),
+        "interrupted": _left_something(site) and not lock.holder(site.lock_file),
         "releases": [entry["image"] for entry in history.releases(entries)],
         "history": entries[-SHOWN:],
     }
+
+
+def _left_something(site: Site) -> bool:
+    return bool(journal.read(site.journal_file)) or site.restore_file.exists()
 
 
 def _colour(site: Site, colour: str, entries: list[history.Entry]) -> dict[str, Any]:
@@ -82,6 +87,7 @@ def text(found: dict[str, Any]) -> str:
         lines.append(f"  web-{colour:6} {_share(found, colour):8} {seen['release'] or '-':14} {_states(seen)}")
     lines += [f"  {name:10} {state}" for name, state in sorted(found["services"].items())]
     lines.append(certificates.text(found["certificate"]))
+    lines += ["backups:", backups.text(found["backups"])]
     if found["under_way"]:
         lines.append(f"  under way: {found['under_way']}")
     if found["interrupted"]:

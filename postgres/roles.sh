@@ -1,24 +1,52 @@
 #!/usr/bin/env bash
-# Usage: run by the postgres image, once, when its volume is still empty (/docker-entrypoint-initdb.d).
-# Two roles besides the superuser: one owns the schema and migrates, one is the application and may only read and write
-# rows. A hole in the application then cannot drop a table or run a program on the server.
+# Usage: roles.sh, beside Postgres. Run by its image on the first start (/docker-entrypoint-initdb.d), by each deploy, and on
+# what was restored. It makes the roles that are missing and gives all of them today's passwords, rights and limits; the
+# superuser aside, none may do more than its work, so a hole in the application cannot drop a table or run a program.
 set -euo pipefail
 
-password() { # NAME: as a literal of SQL
-  local text
-  text=$(<"/run/secrets/$1")
-  printf "'%s'" "${text//\'/\'\'}"
-}
-
 main() {
-  psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<SQL
+  export PGPASSWORD="${PGPASSWORD:-$(secret postgres_password)}"
+  psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<SQL
 SET password_encryption = 'scram-sha-256';
-CREATE ROLE app_owner LOGIN PASSWORD $(password owner_password);
-CREATE ROLE app LOGIN PASSWORD $(password app_password);
+SET client_min_messages = warning;
+SELECT format('CREATE ROLE %I LOGIN', name) FROM unnest(ARRAY['app_owner', 'app', 'app_backup', 'app_monitor']) AS name
+  WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
+SELECT 'CREATE DATABASE app' WHERE 'app' NOT IN (SELECT datname FROM pg_database) \gexec
+ALTER ROLE postgres PASSWORD $(literal postgres_password);
+
+-- Owns the schema and migrates. Whoever comes as it may change everything, so a session that was forgotten ends, and one
+-- that wants a lock that users hold gives up; migrations set their own limits.
+ALTER ROLE app_owner PASSWORD $(literal owner_password);
+ALTER ROLE app_owner SET lock_timeout = '3s';
+ALTER ROLE app_owner SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE app_owner SET idle_session_timeout = '1h';
+ALTER DATABASE app OWNER TO app_owner;
+
+-- The application: rows, and nothing else. It sets tighter limits itself (DB_TIMEOUT); these are for whatever else comes as
+-- it. No idle_session_timeout: a pool keeps connections that it does not need just now.
+ALTER ROLE app PASSWORD $(literal app_password);
+ALTER ROLE app SET statement_timeout = '15s';
+ALTER ROLE app SET lock_timeout = '5s';
 ALTER ROLE app SET idle_in_transaction_session_timeout = '30s';
-CREATE DATABASE app OWNER app_owner;
+
+-- Backups: reads everything, also as a stream, and writes nothing. No statement_timeout, as a dump takes as long as it takes;
+-- while it waits for a lock, everybody who comes later waits behind it.
+ALTER ROLE app_backup REPLICATION BYPASSRLS PASSWORD $(literal backup_password);
+ALTER ROLE app_backup SET lock_timeout = '10s';
+ALTER ROLE app_backup SET default_transaction_read_only = on;
+GRANT pg_read_all_data, pg_read_all_stats TO app_backup;
+
+-- Monitoring: what the server says of itself, and no row of a user's.
+ALTER ROLE app_monitor CONNECTION LIMIT 5 PASSWORD $(literal monitor_password);
+ALTER ROLE app_monitor SET statement_timeout = '5s';
+ALTER ROLE app_monitor SET lock_timeout = '1s';
+ALTER ROLE app_monitor SET idle_session_timeout = '10min';
+ALTER ROLE app_monitor SET default_transaction_read_only = on;
+GRANT pg_monitor TO app_monitor;
+
+GRANT pg_use_reserved_connections TO app_owner, app_backup, app_monitor;
 REVOKE ALL ON DATABASE app FROM PUBLIC;
-GRANT CONNECT ON DATABASE app TO app;
+GRANT CONNECT ON DATABASE app TO app, app_backup, app_monitor;
 \connect app
 ALTER SCHEMA public OWNER TO app_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -26,6 +54,26 @@ GRANT USAGE ON SCHEMA public TO app;
 ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app;
 ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO app;
 SQL
+  # What only the superuser can make in there, or see.
+  psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname app <<SQL
+SET client_min_messages = warning;
+CREATE SCHEMA IF NOT EXISTS monitor;
+GRANT USAGE ON SCHEMA monitor TO app_monitor;
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA monitor;
+GRANT SELECT ON pg_authid TO app_backup; -- for pg_dumpall: with REPLICATION it could read the file behind it anyway
+SQL
+}
+
+secret() { # NAME
+  local text
+  text=$(<"/run/secrets/$1")
+  echo "$text"
+}
+
+literal() { # NAME: as a literal of SQL
+  local text
+  text=$(secret "$1")
+  printf "'%s'" "${text//\'/\'\'}"
 }
 
 [[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"

@@ -24,6 +24,7 @@ main() {
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
   check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh nginx/start/* nginx/take-up.sh .ci/run
+  check "shellcheck (backup)" $bin/shellcheck -x -P backup backup/*.sh
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
   check gixy $bin/python scripts/lint_edge.py
   check "shellcheck (tests)" $bin/shellcheck tests/stack/workflow/server/start.sh

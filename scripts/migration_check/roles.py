@@ -11,12 +11,12 @@ SCRIPT = Path(__file__).parent.parent.parent / "postgres/roles.sh"
 def as_owner(url: str) -> str:
     """Set an empty database up as production's is; return how its schema's owner reaches it."""
     script = SCRIPT.read_text()
-    owner = re.findall(r"^CREATE DATABASE \w+ OWNER (\w+);", script, re.MULTILINE)[0]
+    owner = re.findall(r"^ALTER DATABASE app OWNER TO (\w+);", script, re.MULTILINE)[0]
     address = make_url(url).set(drivername="postgresql+psycopg2")
     engine = create_engine(address, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         there = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
-        for role in re.findall(r"^CREATE ROLE (\w+)", script, re.MULTILINE):
+        for role in re.findall(r"^ALTER ROLE (app\w*) .*PASSWORD", script, re.MULTILINE):
             if role not in there:
                 connection.execute(text(f"CREATE ROLE {role} LOGIN"))
         connection.execute(text(f'ALTER DATABASE "{address.database}" OWNER TO {owner}'))

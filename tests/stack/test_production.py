@@ -13,7 +13,7 @@ from tests.stack.compose import docker
 from tests.stack.confinement import has_default_route, privileges_beyond, processes
 from tests.stack.server import HOST
 
-DATA = ("db", "redis-cache", "redis-sessions")
+DATA = ("db", "wal", "backup", "drill", "redis-cache", "redis-sessions")
 USERS = {"nginx": "101", "certbot": "101", "web": "10001", **dict.fromkeys(DATA, "999")}
 services = pytest.mark.parametrize("service", USERS)
 
@@ -100,7 +100,7 @@ def test_no_secret_is_in_what_docker_shows(server, inspected):
     """Neither the containers' description nor the Compose configuration holds a secret."""
     shown = json.dumps(inspected) + server.compose("config").stdout
     texts = {path.name: path.read_text().strip() for path in (server.folder / "secrets").iterdir()}
-    assert len(texts) == 11
+    assert len(texts) == 13
     assert [name for name, text in texts.items() if text in shown] == []
 
 
@@ -122,7 +122,10 @@ def test_a_service_has_only_the_secrets_that_it_needs(server, named):
         "nginx": [],
         "certbot": [],
         "web": ["cache_url", "database_url", "secret_key"],
-        "db": ["app_password", "owner_password", "postgres_password"],
+        "db": ["app_password", "backup_password", "monitor_password", "owner_password", "postgres_password"],
+        "wal": ["backup_password"],
+        "backup": ["backup_password"],
+        "drill": ["app_password", "backup_password", "monitor_password", "owner_password", "postgres_password"],
         "redis-cache": ["cache", "cache_acl"],
         "redis-sessions": ["sessions", "sessions_acl"],
     }

@@ -4,7 +4,13 @@ import pytest
 
 from tests.helpers import wait_for
 
-ROLES = {"app": "app_password", "app_owner": "owner_password"}
+ROLES = {
+    "app": "app_password",
+    "app_owner": "owner_password",
+    "app_backup": "backup_password",
+    "app_monitor": "monitor_password",
+}
+RIGHTS = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +62,66 @@ def test_the_application_reads_and_writes_rows(psql):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_of_ours_is_mighty(psql, role):
-    """Neither may do everything, make roles or databases, or pass the rows' own rules."""
-    rights = "rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
-    assert psql(role, f"SELECT {rights} FROM pg_roles WHERE rolname = CURRENT_USER").stdout.strip() == "f|f|f|f|f"
+    """None may do everything, make roles or databases; the one for backups alone reads all, as rows and as a stream."""
+    answer = psql(role, f"SELECT {', '.join(RIGHTS)} FROM pg_roles WHERE rolname = CURRENT_USER").stdout.strip()
+    assert answer == ("f|f|f|t|t" if role == "app_backup" else "f|f|f|f|f")
+
+
+@pytest.mark.parametrize("role", ["app_backup", "app_monitor"])
+@pytest.mark.parametrize("statement", ["DELETE FROM public.products", "CREATE TABLE public.mine (id int)"])
+def test_who_only_reads_cannot_write(psql, role, statement):
+    """Backups and monitoring change nothing, though a session may give up its default of only reading."""
+    assert "permission denied" in psql(role, f"SET TRANSACTION READ WRITE; {statement}").stderr
+
+
+def test_monitoring_sees_the_server_and_no_row(psql):
+    """It reads what Postgres says of itself, the statements of others included, and nothing that users have written."""
+    assert int(psql("app_monitor", "SELECT count(*) FROM monitor.pg_stat_statements").stdout) > 0
+    assert psql("app_monitor", "SELECT count(*) FROM pg_stat_activity WHERE query <> ''").stdout.strip() != "0"
+    assert "permission denied" in psql("app_monitor", "SELECT * FROM public.products").stderr
+
+
+LIMITS = {
+    "app": {"statement_timeout": "15s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s"},
+    "app_owner": {"lock_timeout": "3s", "idle_in_transaction_session_timeout": "1min", "idle_session_timeout": "1h"},
+    "app_backup": {"lock_timeout": "10s", "default_transaction_read_only": "on", "statement_timeout": "0"},
+    "app_monitor": {"statement_timeout": "5s", "lock_timeout": "1s", "idle_session_timeout": "10min"},
+}
+
+
+@pytest.mark.parametrize("role", LIMITS)
+def test_no_session_waits_or_idles_for_ever(psql, role):
+    """Each role has the limits that its work allows, without asking for them."""
+    names = ", ".join(f"current_setting('{name}')" for name in LIMITS[role])
+    assert psql(role, f"SELECT {names}").stdout.strip().split("|") == list(LIMITS[role].values())
+
+
+def test_the_superuser_comes_from_its_own_container_only(server):
+    """With the right password too, nobody is the superuser over the network."""
+    script = "PGPASSWORD=$(cat /run/secrets/postgres_password) exec psql -h $(hostname -i) -U postgres -c 'SELECT 1'"
+    done = server.compose("exec", "-T", "db", "bash", "-c", script, check=False)
+    assert "no pg_hba.conf entry" in done.stderr
+
+
+def test_postgres_is_sized_for_its_container(server):
+    """A quarter of the container's memory is its cache, pages have checksums, and the file is what counts."""
+    names = "shared_buffers", "data_checksums", "max_connections", "allow_alter_system", "summarize_wal"
+    shown = server.sql(f"SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN {names}")
+    assert dict(row.split("|") for row in shown) == dict(
+        zip(names, ("65536" + "8kB", "on", "100", "off", "on"), strict=True)
+    )
+    wrong = server.sql("SELECT name, error FROM pg_file_settings WHERE error IS NOT NULL")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("DB_CONNECTIONS", "from 30 to 1000"), ("SYNCHRONOUS_ARCHIVE", "on or off")]
+)
+def test_a_setting_that_is_no_good_stops_postgres(server, name, remedy):
+    """Postgres does not start with a value that it cannot use, and says which setting it is, and what will do."""
+    words = ("run", "--rm", "--no-deps", "-T", "--env", f"{name}=many", "--volume", "/var/lib/postgresql", "db")
+    done = server.compose(*words, check=False)
+    assert (done.returncode, remedy in done.stderr) == (1, True)
 
 
 def test_the_migrating_role_owns_the_schema(psql):

@@ -42,7 +42,7 @@ class Shop:
             (folder / path).write_text("split_clients $a $b { * web-blue; }\n", encoding="utf-8")
         for name in SECRETS:
             (folder / "secrets" / name).write_text("secret", encoding="utf-8")
-        for name in ("ops", "postgres", "acme", "nginx"):
+        for name in ("ops", "postgres", "acme", "backup", "nginx"):
             (folder / name).mkdir()
 
     def site(self, *, dry=False):
@@ -58,7 +58,14 @@ class Shop:
 
     def unpack(self, bundle, commit):
         """Put a release's bundle into a folder."""
-        for name in (FILE, "nginx/production.conf", "ops/__main__.py", "postgres/roles.sh", "acme/care.py"):
+        for name in (
+            FILE,
+            "nginx/production.conf",
+            "ops/__main__.py",
+            "postgres/roles.sh",
+            "acme/care.py",
+            "backup/care.sh",
+        ):
             (bundle / name).parent.mkdir(parents=True, exist_ok=True)
             (bundle / name).write_text(commit, encoding="utf-8")
 

@@ -70,7 +70,8 @@ class Server:
         return output
 
     def _short(self, words):
-        words = words[2:] if words[0] == "env" else words
+        if words[0] == "env":
+            words = words[next(index for index, word in enumerate(words[1:], 1) if "=" not in word) :]
         prefix = len(Compose("", "").words())
         return ["compose", *words[prefix:]] if words[:2] == ["docker", "compose"] and "--file" in words else words
 
@@ -112,8 +113,10 @@ class Server:
         nginx = {"image": "nginx:1.30", "ports": [{"target": 8443, "published": "443"}]}
         secrets = {name: {"file": str(self.folder / "secrets" / name)} for name in SECRETS}
         ops = {"smoke": "/api/products", "repository": self.repository}
-        services = {"web-blue": web, "web-green": web, "nginx": nginx}
-        return json.dumps({"name": "shop", "services": services, "secrets": secrets, "x-ops": ops})
+        backup = {"volumes": [{"target": "/backups", "source": str(self.folder / "backups")}]}
+        services = {"web-blue": web, "web-green": web, "nginx": nginx, "backup": backup}
+        volumes = {"db": {"name": "shop_db"}}
+        return json.dumps({"name": "shop", "services": services, "volumes": volumes, "secrets": secrets, "x-ops": ops})
 
     def _up(self, words):
         if words[-1].startswith("web-"):

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Usage: fetch.sh LINEAGE-FOLDER NAME TARGET. Postgres' restore_command: a segment of the lineage's WAL, the one that was being
+# received when the stream ended included. Histories come from every timeline, so that no two get the same number.
+set -euo pipefail
+
+main() {
+  local found
+  case $2 in
+    *.history) found=$(compgen -G "${1%-*}-*/wal/$2" | head -n 1) ;;
+    *) found=$1/wal/$2 ;;
+  esac
+  [[ -r $found ]] || found=$found.partial
+  [[ ! -r $found ]] || exec cp "$found" "$3"
+  exit 1
+}
+
+main "$@"

@@ -1,0 +1,33 @@
+-- Prints a line for each thing in the database; the same contents give the same lines. Of a table's rows it is their number, and
+-- the sum of the hashes of all of them. Sequences are left out: they do not keep to transactions, so a copy may be ahead.
+SET TIME ZONE 'UTC';
+SET search_path = pg_catalog;
+
+SELECT format('SELECT %L, count(*), coalesce(sum(hashtextextended(x::text, 0)), 0) FROM ONLY %I.%I AS x',
+              'rows of ' || nspname || '.' || relname, nspname, relname)
+FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_|^information_schema$'
+ORDER BY nspname COLLATE "C", relname COLLATE "C" \gexec
+
+SELECT 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, attgenerated,
+       pg_get_expr(adbin, adrelid)
+FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid JOIN pg_namespace AS n ON n.oid = relnamespace
+     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p', 'v', 'm') AND nspname !~ '^pg_|^information_schema$'
+ORDER BY attrelid::regclass::text COLLATE "C", attname COLLATE "C";
+
+SELECT 'constraint', conrelid::regclass, conname, pg_get_constraintdef(c.oid)
+FROM pg_constraint AS c JOIN pg_namespace AS n ON n.oid = connamespace
+WHERE nspname !~ '^pg_|^information_schema$' ORDER BY conrelid::regclass::text COLLATE "C", conname COLLATE "C";
+
+SELECT 'index', indexdef FROM pg_indexes WHERE schemaname !~ '^pg_' ORDER BY indexdef COLLATE "C";
+
+SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+ORDER BY pg_get_triggerdef(oid) COLLATE "C";
+
+SELECT 'function', p.oid::regprocedure, md5(prosrc) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
+WHERE nspname !~ '^pg_|^information_schema$' ORDER BY p.oid::regprocedure::text COLLATE "C";
+
+SELECT 'rights', c.oid::regclass, relowner::regrole, (SELECT array_agg(a ORDER BY a::text COLLATE "C") FROM unnest(relacl) AS a)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND nspname !~ '^pg_|^information_schema$' ORDER BY c.oid::regclass::text COLLATE "C";

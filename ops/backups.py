@@ -1,0 +1,121 @@
+"""`backup`, `backups` and `drill`: makes backups now, says what there is and how the jobs went, tries it out."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ops.commands import BACKUP
+from ops.progress import say, step
+from ops.site import Site
+
+BACKUP_SECONDS = 12 * 3600
+DRILL_SECONDS = 24 * 3600
+JOBS = {  # after how many seconds without success a job is late; backup/care.sh goes by the same
+    "wal": 120,
+    "base": 26 * 3600,
+    "dump": 26 * 3600,
+    "drill": 15 * 86400,
+}
+NUMBERS = ("checked", "succeeded", "failing_since", "seconds", "behind")
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A dump, or a base backup, which leads to any moment of its lineage's WAL from its end on; times are Unix'."""
+
+    kind: str
+    name: str
+    lineage: str
+    started: int
+    ended: int
+    megabytes: int
+    parent: str
+
+    @property
+    def what(self) -> str:
+        """Where it lies in the backups' folder."""
+        return f"dumps/{self.name}" if self.kind == "dump" else f"{self.lineage}/base/{self.name}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All that can be restored from: backups, oldest first, and until when the WAL of each lineage was received."""
+
+    backups: list[Backup]
+    until: dict[str, int]
+
+
+def backup(site: Site) -> None:
+    """Make a base backup and a dump now."""
+    with step("base backup and dump") as current:
+        output = site.runner.change(site.compose.beside("backup", *BACKUP, "now"), timeout=BACKUP_SECONDS)
+        current.note = ", ".join(output.split())
+
+
+def drill(site: Site) -> None:
+    """Restore the newest backups into a container that is thrown away, and compare what comes out."""
+    with step("drill") as current:
+        current.note = site.runner.change(site.compose.drill(), timeout=DRILL_SECONDS).strip()
+
+
+def backups(site: Site) -> None:
+    """Print what there is to restore from."""
+    found = catalogue(site)
+    for each in found.backups:
+        rests = f"  on {each.parent}" if each.parent else ""
+        say(f"  {each.name:29} {each.megabytes:8} MiB  of {moment(each.ended)}{rests}")
+    for lineage, until in found.until.items():
+        since = min((each.ended for each in found.backups if each.lineage == lineage), default=0)
+        if since:
+            say(f"  any second from {moment(since)} to {moment(until)}")
+    if not found.backups:
+        say("  none yet")
+    say(text(look(site)))
+
+
+def catalogue(site: Site) -> Catalogue:
+    """Return what there is to restore from, whether or not the services run."""
+    entries = [json.loads(line) for line in site.runner.look(site.compose.list_backups(), timeout=300).splitlines()]
+    known = Backup.__dataclass_fields__
+    found = [Backup(**{name: entry[name] for name in known}) for entry in entries if entry["kind"] != "wal"]
+    until = {entry["lineage"]: entry["until"] for entry in entries if entry["kind"] == "wal"}
+    return Catalogue(sorted(found, key=lambda each: each.ended), until)
+
+
+def moment(seconds: float) -> str:
+    """Return a moment as RFC 3339 has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def look(site: Site) -> dict[str, dict[str, Any]]:
+    """Return how each job went: when it last succeeded, since when it fails and why, and whether it is late."""
+    return {job: _job(site, job, late) for job, late in JOBS.items()}
+
+
+def text(found: dict[str, dict[str, Any]]) -> str:
+    """Return it for people, a line for each job and, where something is wrong, with what."""
+    return "\n".join(_line(job, state) for job, state in found.items())
+
+
+def _job(site: Site, job: str, late: int) -> dict[str, Any]:
+    path = site.backup_states / job
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    state: dict[str, Any] = {name: value for name, _, value in (line.partition("=") for line in lines) if name}
+    state.update({name: int(state[name]) for name in NUMBERS if str(state.get(name, "")).isdecimal()})
+    never = job == "drill" and "succeeded" not in state  # the first one comes on a Sunday
+    return {**state, "late": not never and time.time() - state.get("succeeded", 0) > late}
+
+
+def _line(job: str, state: dict[str, Any]) -> str:
+    last = f"last succeeded {moment(state['succeeded'])}" if "succeeded" in state else "has not succeeded yet"
+    details = {"wal": "behind", "base": "name", "dump": "name", "drill": "compared"}
+    line = f"  {job:6} {last}" + (f", {state[details[job]]}" if details[job] in state else "")
+    line += f" in {state['seconds']} s" if "seconds" in state else (" bytes behind" if "behind" in state else "")
+    if "error" in state:
+        line += f"\n    IT FAILS since {moment(state['failing_since'])}: {state['error']}"
+    elif state["late"]:
+        line += "\n    IT IS LATE: is the service running?"
+    return line

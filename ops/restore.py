@@ -1,0 +1,186 @@
+"""`restore`: builds the database anew from backups, beside the live one, checks it, and lets it take its place."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ops import backups, check, commands, database, edge
+from ops.backups import Backup, Catalogue, moment
+from ops.errors import Failure, Refusal
+from ops.operation import exclusive
+from ops.progress import say, step, wait
+from ops.site import Site
+
+STEP_SECONDS = 24 * 3600
+SERVES_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is restored, up to where, and how that is said."""
+
+    backup: Backup
+    target: str
+    text: str
+
+
+def restore(site: Site, to: str, name: str, *, agreed: bool) -> None:
+    """Restore the newest backup, up to the last moment or the one asked for, or a backup by its name."""
+    if not agreed and not sys.stdin.isatty():
+        raise Refusal(
+            "It asks before it replaces anything, and there is nobody to ask. Give --yes to agree beforehand."
+        )
+    wanted = parse(to) if to else None
+    with exclusive(site, "restore"):
+        plan = choose(backups.catalogue(site), wanted, name)
+        say(f"  {plan.text}")
+        refuse_full_disk(site, plan)
+        clear(site)
+        volume = f"{site.name}_db-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        site.runner.change(commands.make_volume(site.name, volume))
+        try:
+            build(site, plan, volume)
+            with trial(site, volume):
+                look(site, volume)
+            agree(site, plan, volume, agreed=agreed)
+        except BaseException:
+            clear(site)
+            raise
+        change_over(site, plan, volume)
+
+
+def parse(text: str) -> datetime:
+    """Return the moment that was asked for; raises Refusal unless it says in which time zone it is."""
+    try:
+        found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
+    except ValueError as error:
+        raise Refusal(f"--to: {text!r} is no time. Give one such as 2026-11-25T10:00:00Z.") from error
+    if found.tzinfo is None:
+        raise Refusal(
+            f"--to: {text!r} has no time zone. Give one such as {text.strip()}Z, for UTC, or {text.strip()}+01:00."
+        )
+    return found.astimezone(timezone.utc)
+
+
+def choose(found: Catalogue, to: datetime | None, name: str) -> Plan:
+    """Return what leads there; raises Refusal where nothing does, with what can be reached."""
+    if name:
+        backup = next((each for each in found.backups if each.name == name), None)
+        if not backup:
+            raise Refusal(f"There is no backup {name!r}. See: python3 -m ops backups")
+        return Plan(backup, "immediate", f"{name}, of {moment(backup.ended)}")
+    bases = [each for each in found.backups if each.kind != "dump"]
+    if not bases:
+        raise Refusal("There is no base backup. A dump is restored by its name: python3 -m ops restore --backup NAME")
+    if not to:
+        until = found.until.get(bases[-1].lineage, 0)
+        return Plan(bases[-1], "latest", f"{bases[-1].name} and all WAL after it, received until {moment(until)}")
+    seconds = to.timestamp()
+    reaching = [each for each in bases if each.ended <= seconds <= found.until.get(each.lineage, 0) + 1]
+    if not reaching:
+        raise Refusal(f"Nothing leads to {moment(seconds)}. What can be reached:\n{reach(found)}")
+    text = to.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return Plan(reaching[-1], text, f"{reaching[-1].name} and the WAL after it, until {text}")
+
+
+def reach(found: Catalogue) -> str:
+    """Return the spans of time that base backups and WAL lead to."""
+    lines = []
+    for lineage, until in found.until.items():
+        since = min((each.ended for each in found.backups if each.lineage == lineage), default=None)
+        if since:
+            lines.append(f"  from {moment(since)} to {moment(until)}")
+    return "\n".join(lines) or "  nothing: there is no base backup with its WAL"
+
+
+def refuse_full_disk(site: Site, plan: Plan) -> None:
+    """Raise Refusal unless there is room for a second database."""
+    free, needed = (
+        check.refuse_full_disk(site),
+        plan.backup.megabytes * 2**20 * (8 if plan.backup.kind == "dump" else 2),
+    )
+    if free < needed:
+        raise Refusal(
+            f"{free / 2**30:.1f} GiB are free, and {needed / 2**30:.1f} may be needed for the second database."
+        )
+
+
+def build(site: Site, plan: Plan, volume: str) -> None:
+    """Check the backup, lay it out, bring it to the moment, and check what came out."""
+    for name in ("verify", "lay-out", "recover", "check"):
+        with step(name) as current:
+            words = site.compose.restore_step(volume, name, plan.backup.what, plan.target)
+            current.note = " ".join(site.runner.change(words, timeout=STEP_SECONDS).split())
+
+
+@contextmanager
+def trial(site: Site, volume: str) -> Iterator[None]:
+    """Run the database on the new volume, in a project of its own, where no user reaches it."""
+    compose = site.compose.trial(site.name, volume)
+    try:
+        with step("try"):
+            site.runner.change(compose.start_anew("db"), timeout=database.START_SECONDS)
+        yield
+    finally:
+        site.runner.change(compose.down())
+
+
+def look(site: Site, volume: str) -> None:
+    """Let the release that serves look at it: is the schema its own, and would it be ready?"""
+    image = site.colour_image(site.serving.colour)
+    try:
+        site.runner.look(commands.inspect_image(image))
+    except Failure:
+        say("  no release is here yet, so none has looked at it")
+        return
+    compose = site.compose.trial(site.name, volume)
+    for words in (("db", "upgrade"), ("db", "check"), ("ready",)):
+        with step(f"flask {' '.join(words)}"):
+            site.runner.change(compose.migrate(image, "flask", "--app", "wsgi", *words), timeout=3600)
+
+
+def agree(site: Site, plan: Plan, volume: str, *, agreed: bool) -> None:
+    """Ask whether it may take the live database's place; raises Refusal if not."""
+    old = database.volume(site)
+    say(
+        f"What was restored is well: {plan.text}. If it takes the database's place, what was written after that is no "
+        f"longer there; the volume {old} is kept as it is."
+    )
+    if agreed:
+        return
+    if input(f"Type {site.name} to replace the database: ").strip() != site.name:
+        raise Refusal(f"Nothing was replaced; {volume} is taken away again.")
+
+
+def change_over(site: Site, plan: Plan, volume: str) -> None:
+    """Let users meet it, see that they do, and begin to keep backups of it."""
+    old = database.volume(site)
+    with step("change over"):
+        database.change_over(site, volume, plan.text)
+    site = site.fresh()
+    if site.runner.look(commands.containers(site.name, site.serving.colour)).split():
+        with step("serves") as current:
+            current.note = wait(lambda: _serves(site), SERVES_SECONDS, "The application does not answer from it")
+    try:
+        backups.backup(site)
+    except Failure as failure:
+        raise Failure(f"It is restored and serves, but THERE IS NO BACKUP OF IT YET.\n{failure}") from failure
+    say(f"Restored: {plan.text}. What it replaced is kept; when nobody needs it: docker volume rm {old}")
+
+
+def _serves(site: Site) -> tuple[str | None, str]:
+    answers = {path: edge.ask_outside(site, path) for path in site.smoke_paths}
+    bad = [f"{path}: {answer}" for path, answer in answers.items() if answer.status != 200]
+    return (None, bad[0]) if bad else (f"{', '.join(answers)} answered with 200", "")
+
+
+def clear(site: Site) -> None:
+    """Take away what a restore that was stopped has left."""
+    site.runner.change(site.compose.trial(site.name, database.volume(site)).down())
+    database.clear_unfinished(site)
