@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Usage: care.sh                for ever: a dump and a base backup every day at BACKUP_TIME (UTC), and at once what there is none of yet
 #        care.sh now            both, now
+#        care.sh give-way       end what reads tables now: a migration wants their locks, and a dump can be made again
 #        care.sh check JOB...   the health check: fails when something is wrong with a job, or it is late
 set -uo pipefail
 source "${BASH_SOURCE[0]%/*}/lib.sh"
@@ -11,6 +12,7 @@ main() {
   case ${1:-} in
     now) now ;;
     check) check "${@:2}" ;;
+    give-way) give_way ;;
     '') for_ever ;;
     *) die "care.sh: $1 is not known" ;;
   esac
@@ -22,9 +24,14 @@ for_ever() {
   local job
   while true; do
     for job in base dump; do
-      if is_due "$job"; then
+      if ! is_due "$job"; then
+        continue
+      elif is_the_same; then
         run "$job" &
         wait $!
+      else
+        fail "$job" "$(lineage) serves, another database than the one whose backups are here. If it is to be kept from now \
+on: python3 -m ops backup. If it began empty because the other one was lost: python3 -m ops restore"
       fi
     done
     metrics
@@ -45,17 +52,31 @@ now() {
 is_due() { # JOB
   local today last
   [[ -z $(state "$1" error) ]] || (($(date +%s) - $(state "$1" checked) > retry)) || return 1
-  [[ $1 != base ]] || has_base || return 0
+  has_any "$1" || return 0
   today=$(date --utc --date "$BACKUP_TIME" +%s)
   ((today <= $(date +%s))) || today=$((today - 86400))
   last=$(state "$1" succeeded)
   ((${last:-0} < today))
 }
 
-has_base() { # of the lineage that serves; where Postgres is away, it is no time for a backup either
+has_any() { # JOB: is there one, of the lineage that serves; where Postgres is away it is no time for a backup either
   local found
   found=$(lineage 2>/dev/null) || return 0
-  compgen -G "$backups/$found/base/2*" >/dev/null
+  case $1 in
+    base) [[ -n $(newest "$backups/$found/base") ]] ;;
+    dump) [[ -n $(newest "$backups/dumps") ]] ;;
+  esac
+}
+
+is_the_same() { # as the one that the backups are of: an empty one that took its place must not push them out
+  local serving
+  serving=$(lineage) || return 0
+  ! compgen -G "$backups/*-*/base/2*" >/dev/null || compgen -G "$backups/${serving%-*}-*/base/2*" >/dev/null
+}
+
+fail() { # JOB ERROR
+  note "$1" "$2"
+  log ERROR "$1: $2"
 }
 
 run() { # JOB: alone, and writes down how it went
@@ -68,28 +89,22 @@ run() { # JOB: alone, and writes down how it went
     bash "$here/prune.sh" || log ERROR 'what is old could not be taken away'
   else
     error=$(tail -n 4 /tmp/error-"$1")
-    note "$1" "${error:-ended without a word}"
-    log ERROR "$1: $error"
+    fail "$1" "${error:-ended without a word}"
     return 1
   fi
 }
 
-check() {
-  local job
-  for job in "$@"; do
-    [[ -z $(state "$job" error) ]] || die "$job: $(state "$job" error)"
-    ! is_late "$job" || die "$job: has not succeeded in time"
-  done
+give_way() {
+  sql --command "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE usename = CURRENT_USER AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 }
 
-is_late() { # JOB
-  local last
-  last=$(state "$1" succeeded)
-  case $1 in
-    wal) ((${last:-0} + 120 < $(date +%s))) ;;
-    drill) [[ -n $last ]] && ((last + 15 * 86400 < $(date +%s))) ;;
-    *) ((${last:-0} + 26 * 3600 < $(date +%s))) ;;
-  esac
+check() {
+  local job error
+  for job in "$@"; do
+    error=$(fault "$job")
+    [[ -z $error ]] || die "$job: $error"
+  done
 }
 
 metrics() { # for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -106,7 +121,7 @@ metrics() { # for Prometheus: https://prometheus.io/docs/instrumenting/expositio
 family() { # NAME MEANING VALUE: a line for each job that has written the value down
   local job found
   printf '# HELP %s %s\n# TYPE %s gauge\n' "$1" "$2" "$1"
-  for job in wal base dump drill; do
+  for job in wal base dump drill offsite; do
     found=$(state "$job" "$3")
     [[ -z $found ]] || printf '%s{job="%s"} %s\n' "$1" "$job" "$found"
   done

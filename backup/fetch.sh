@@ -4,13 +4,14 @@
 set -euo pipefail
 
 main() {
-  local found
+  local found each
   case $2 in
     *.history) found=$(compgen -G "${1%-*}-*/wal/$2" | head -n 1) ;;
     *) found=$1/wal/$2 ;;
   esac
-  [[ -r $found ]] || found=$found.partial
-  [[ ! -r $found ]] || exec cp "$found" "$3"
+  for each in "$found" "$found.partial" "$found"; do # it may get its name between two looks
+    [[ ! -r $each ]] || exec cp "$each" "$3"
+  done
   exit 1
 }
 

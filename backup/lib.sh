@@ -4,8 +4,8 @@
 # What is being made has a name that begins with a dot, and gets its own in one step, when it is whole and on the disk.
 
 backups=${BACKUPS:-/backups}
-status=${STATUS:-/status}
 here=${BASH_SOURCE[0]%/*}
+source "$here/status.sh"
 export PGHOST=${PGHOST:-db} PGUSER=${PGUSER:-app_backup} PGDATABASE=${PGDATABASE:-app} PGCONNECT_TIMEOUT=5 PGTZ=UTC
 [[ ! -r /run/secrets/backup_password ]] || PGPASSWORD=$(</run/secrets/backup_password)
 export PGPASSWORD=${PGPASSWORD:-}
@@ -14,16 +14,6 @@ umask 077
 die() { # MESSAGE
   echo "$1" >&2
   exit 1
-}
-
-log() { # LEVEL MESSAGE: a line for the container's log
-  local moment
-  moment=$(date --utc +%FT%TZ)
-  printf '{"time": "%s", "level": "%s", "logger": "backup", "message": "%s"}\n' "$moment" "$1" "$(plain "$2")" >&2
-}
-
-plain() { # TEXT: in one line, with nothing that needs quoting
-  tr -s '[:space:]' ' ' <<<"$1" | tr -d '\000-\037"\134' | cut -c 1-600
 }
 
 sql() { # PSQL-OPTION...: psql for a machine to read
@@ -82,25 +72,3 @@ segment_of() { # TIMELINE LSN: the name of the WAL segment, of 16 MiB, that hold
 }
 
 megabytes() { du --summarize --block-size=1M "$1" | cut -f 1; }
-
-state() { # JOB [NAME]: what was written down of a job: all of it, or one value
-  [[ ! -r $status/$1 ]] || sed -n "s/^${2:+$2=}//p" "$status/$1"
-}
-
-note() { # JOB ERROR [NAME=VALUE...]: writes down how a job went; an empty error means that it succeeded
-  local job=$1 error=$2 now since before
-  shift 2
-  now=$(date +%s)
-  before=$(state "$job" | grep -vE '^(checked|error|failing_since)=' || true)
-  since=$(state "$job" failing_since)
-  {
-    echo "checked=$now"
-    if [[ -n $error ]]; then
-      printf 'error=%s\nfailing_since=%s\n%s\n' "$(plain "$error")" "${since:-$now}" "$before"
-    else
-      printf '%s\n' "succeeded=$now" "$@"
-    fi
-  } >"$status/.$job"
-  chmod 0644 "$status/.$job"
-  mv "$status/.$job" "$status/$job"
-}

@@ -18,6 +18,7 @@ main() {
       prune_lineage "$folder" "$limit"
     fi
   done
+  find "$backups" -maxdepth 1 -name '.segments.*' -mtime +0 -exec rm -rf {} + # of what was killed while it looked at WAL
   prune_dumps "$(($(date +%s) - ${DUMP_DAYS:-30} * 86400))"
 }
 

@@ -3,7 +3,7 @@
 #        restore.sh compare WHAT FINGERPRINT
 # The steps of a restore into $PGDATA; nothing else is touched. WHAT is dumps/NAME or LINEAGE/base/NAME in the backups' folder.
 # TARGET, for what is recovered from WAL: latest; immediate, which is as the backup was taken; a time such as
-# 2026-11-25T10:00:00Z; or lsn=X/Y, which is up to there and without what begins there.
+# 2026-11-25 10:00:00+00; or lsn=X/Y, which is up to there and without what begins there.
 set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 source "$here/wal.sh"
@@ -14,6 +14,7 @@ main() {
   exec 8>"$backups/.reading"
   flock --shared 8
   [[ -r $backups/$what/about ]] || die "There is no backup $what."
+  [[ $step != lay-out || ! -e $PGDATA ]] || die "$PGDATA is there already."
   case $step:$what in
     verify:dumps/*) verify_dump "$backups/$what" ;;
     verify:*) verify_base "$backups/${what%/*}" "${what##*/}" "$target" ;;
@@ -124,7 +125,7 @@ start() { # SETTING...: the server on $PGDATA, for nobody but us; returns when w
   postgres -D "$PGDATA" -c config_file=/tmp/restore.conf >/tmp/server.log 2>&1 &
   until [[ $(sql --dbname postgres --command 'SELECT pg_is_in_recovery()' 2>/dev/null) == f ]]; do
     kill -0 $! 2>/dev/null || {
-      grep -E 'FATAL|PANIC' /tmp/server.log | tail -n 4 >&2
+      grep -E 'FATAL|PANIC' /tmp/server.log | grep -vE 'is starting up|not accepting connections' | tail -n 4 >&2
       return 1
     }
     sleep 0.1

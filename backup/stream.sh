@@ -9,13 +9,15 @@ look=5 # seconds between two looks at the stream
 
 main() {
   trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM INT
-  local reason
+  local reason said=''
   while true; do
     receive 2>/tmp/reason
     reason=$(tail -n 2 /tmp/reason)
-    log ERROR "${reason:-the stream ended}"
-    note wal "${reason:-the stream ended}"
-    sleep 1 & wait $!
+    note wal "${reason:=the stream ended}"
+    [[ $reason == "$said" ]] || log ERROR "$reason" # once, not every second
+    said=$reason
+    sleep 1 &
+    wait $!
   done
 }
 
@@ -33,9 +35,11 @@ receive() { # until it ends, or the disk is nearly full; what it prints says why
   receiver=$!
   while kill -0 "$receiver" 2>/dev/null; do
     (refuse_full_disk 16) || break
-    behind=$(sql --command "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), flush_lsn) FROM pg_stat_replication
-      WHERE application_name = 'archive'") && [[ -n $behind ]] && note wal '' "behind=$behind" "lineage=$(basename "${folder%/wal}")"
-    sleep "$look" & wait -n "$receiver" $!
+    behind=$(sql --command "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), flush_lsn)
+      FROM pg_stat_replication WHERE application_name = 'archive'")
+    [[ -z $behind ]] || note wal '' "behind=$behind" "lineage=$(basename "${folder%/wal}")"
+    sleep "$look" &
+    wait -n "$receiver" $!
   done
   kill "$receiver" 2>/dev/null
   wait "$receiver"

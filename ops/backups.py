@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ops.commands import BACKUP
+from ops.commands import BACKUP, OFFSITE
 from ops.progress import say, step
 from ops.site import Site
 
@@ -18,6 +18,7 @@ JOBS = {  # after how many seconds without success a job is late; backup/care.sh
     "base": 26 * 3600,
     "dump": 26 * 3600,
     "drill": 15 * 86400,
+    OFFSITE: 26 * 3600,
 }
 NUMBERS = ("checked", "succeeded", "failing_since", "seconds", "behind")
 
@@ -61,19 +62,31 @@ def drill(site: Site) -> None:
         current.note = site.runner.change(site.compose.drill(), timeout=DRILL_SECONDS).strip()
 
 
-def backups(site: Site) -> None:
+def backups(site: Site, *, as_json: bool) -> None:
     """Print what there is to restore from."""
-    found = catalogue(site)
-    for each in found.backups:
-        rests = f"  on {each.parent}" if each.parent else ""
-        say(f"  {each.name:29} {each.megabytes:8} MiB  of {moment(each.ended)}{rests}")
+    found, jobs = catalogue(site), look(site)
+    say(json.dumps({**asdict(found), "jobs": jobs}, indent=2) if as_json else listed(found, jobs))
+
+
+def listed(found: Catalogue, jobs: dict[str, dict[str, Any]]) -> str:
+    """Return it for people."""
+    lines = [
+        f"  {each.name:29} {each.megabytes:8} MiB  {moment(each.ended)}"
+        + (f"  on {each.parent}" if each.parent else "")
+        for each in found.backups
+    ]
+    spans = [f"  any second from {moment(since)} to {moment(until)}" for since, until in reach(found)]
+    return "\n".join([*(lines or ["  none yet"]), *spans, text(jobs)])
+
+
+def reach(found: Catalogue) -> list[tuple[int, int]]:
+    """Return the spans of time, from and to, that base backups and the WAL after them lead to."""
+    spans = []
     for lineage, until in found.until.items():
-        since = min((each.ended for each in found.backups if each.lineage == lineage), default=0)
-        if since:
-            say(f"  any second from {moment(since)} to {moment(until)}")
-    if not found.backups:
-        say("  none yet")
-    say(text(look(site)))
+        ends = [each.ended for each in found.backups if each.lineage == lineage]
+        if ends:
+            spans.append((min(ends), max(until, *ends)))
+    return sorted(spans)
 
 
 def catalogue(site: Site) -> Catalogue:
@@ -92,30 +105,32 @@ def moment(seconds: float) -> str:
 
 def look(site: Site) -> dict[str, dict[str, Any]]:
     """Return how each job went: when it last succeeded, since when it fails and why, and whether it is late."""
-    return {job: _job(site, job, late) for job, late in JOBS.items()}
+    return {job: _job(site, job, late) for job, late in JOBS.items() if job != OFFSITE or OFFSITE in site.keepers}
 
 
 def text(found: dict[str, dict[str, Any]]) -> str:
     """Return it for people, a line for each job and, where something is wrong, with what."""
-    return "\n".join(_line(job, state) for job, state in found.items())
+    lines = [_line(job, state) for job, state in found.items()]
+    return "\n".join(lines if OFFSITE in found else [*lines, "  not copied off this machine (docs/data.md)"])
 
 
 def _job(site: Site, job: str, late: int) -> dict[str, Any]:
     path = site.backup_states / job
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    state: dict[str, Any] = {name: value for name, _, value in (line.partition("=") for line in lines) if name}
-    state.update({name: int(state[name]) for name in NUMBERS if str(state.get(name, "")).isdecimal()})
+    known = {name: value for name, _, value in (line.partition("=") for line in lines) if value}
+    whole = {name: value for name, value in known.items() if name not in NUMBERS or value.isdecimal()}
+    state: dict[str, Any] = {name: int(value) if name in NUMBERS else value for name, value in whole.items()}
     never = job == "drill" and "succeeded" not in state  # the first one comes on a Sunday
     return {**state, "late": not never and time.time() - state.get("succeeded", 0) > late}
 
 
 def _line(job: str, state: dict[str, Any]) -> str:
     last = f"last succeeded {moment(state['succeeded'])}" if "succeeded" in state else "has not succeeded yet"
-    details = {"wal": "behind", "base": "name", "dump": "name", "drill": "compared"}
+    details = {"wal": "behind", "base": "name", "dump": "name", "drill": "compared", OFFSITE: "name"}
     line = f"  {job:6} {last}" + (f", {state[details[job]]}" if details[job] in state else "")
     line += f" in {state['seconds']} s" if "seconds" in state else (" bytes behind" if "behind" in state else "")
     if "error" in state:
-        line += f"\n    IT FAILS since {moment(state['failing_since'])}: {state['error']}"
+        line += f"\n    IT FAILS since {moment(state.get('failing_since', 0))}: {state['error']}"
     elif state["late"]:
         line += "\n    IT IS LATE: is the service running?"
     return line

@@ -102,5 +102,5 @@ def install(site: Site, found: Release) -> str:
     for name in MOUNTED:
         files.mirror(found.bundle / name, site.folder / name)
     files.copy(found.file, site.folder / FILE)
-    words = [site.compose.start_keepers(), *(site.compose.restart(*CARERS[name]) for name in changed)]
+    words = [site.compose.start_keepers(*site.keepers), *(site.compose.restart(*CARERS[name]) for name in changed)]
     return "; ".join(f"not cared for as it should be: {why}" for each in words if (why := try_to(site, each)))

@@ -86,9 +86,11 @@ def other(site: Site, options: argparse.Namespace) -> None:
     elif options.command == "abort":
         promotion.abort(site)
     elif options.command == "restore":
-        restore.restore(site, options.to, options.backup, agreed=options.yes)
-    elif options.command in {"backup", "backups", "drill"}:
-        {"backup": backups.backup, "backups": backups.backups, "drill": backups.drill}[options.command](site)
+        restore.restore(site, options.to, options.backup, offsite=options.offsite, agreed=options.yes)
+    elif options.command == "backups":
+        backups.backups(site, as_json=options.json)
+    elif options.command in {"backup", "drill"}:
+        {"backup": backups.backup, "drill": backups.drill}[options.command](site)
     elif options.command == "status":
         status.status(site, as_json=options.json)
     else:
@@ -136,13 +138,15 @@ def parser() -> argparse.ArgumentParser:
     for some in (bring, trial, back, grow, stop):
         some.add_argument("--dry-run", action="store_true", help="print the commands that would change something")
     command("backup", "make a base backup and a dump of the database now; they are made every night by themselves")
-    command("backups", "what there is to restore from, and how the jobs that make it went")
+    known = command("backups", "what there is to restore from, and how the jobs that make it went")
+    known.add_argument("--json", action="store_true")
     build = command(
         "restore", "build the database anew from backups, check it, ask, and let it take the live one's place"
     )
     which = build.add_mutually_exclusive_group()
     which.add_argument("--to", default="", metavar="TIME", help="as it was then, such as 2026-11-25T10:00:00Z")
     which.add_argument("--backup", default="", metavar="NAME", help="as it was when this backup was made")
+    build.add_argument("--offsite", action="store_true", help="first bring the newest copy back from elsewhere")
     build.add_argument("--yes", action="store_true", help="do not ask")
     command("drill", "restore the newest backups into a container that is thrown away, and compare")
     command("status", "what runs, what serves, what was done").add_argument("--json", action="store_true")

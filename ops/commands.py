@@ -12,6 +12,7 @@ BACKUP = ["bash", "/opt/backup/care.sh"]  # backup/, likewise
 EDGE = "/etc/nginx/edge"  # where nginx finds its configuration
 LASTING = ("db", "redis-cache", "redis-sessions", "nginx")
 KEEPERS = ("wal", "backup", "drill")  # what makes and tries backups
+OFFSITE, WEBHOOK = "offsite", "webhook"  # what copies them elsewhere and tells of them, where that is switched on
 RESTORED = "ops=restored"  # volumes that a restore has made
 OURS = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
 
@@ -52,9 +53,13 @@ class Compose:
         """Start services and wait; one that runs by an older definition is made anew."""
         return self.words("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "600", *services)
 
-    def start_keepers(self) -> Words:
+    def start_keepers(self, *keepers: str) -> Words:
         """Start what makes backups, made anew where its settings changed: users do not notice."""
-        return self.words("up", "--detach", "--no-deps", *KEEPERS)
+        return self.words("up", "--detach", "--no-deps", *keepers)
+
+    def fetch_backups(self) -> Words:
+        """Bring the newest copy of the backups back from elsewhere."""
+        return self.words("run", "--rm", "--no-deps", "-T", "--label", OURS, "fetch")
 
     def stop(self, *services: str) -> Words:
         """Stop services; their containers stay."""

@@ -9,15 +9,20 @@ from typing import Callable
 
 from ops.errors import Refusal
 
-APPLICATION, SERVERS = 10001, 999  # the users in the images: the Dockerfile's, and that of Postgres' and Redis'
+APPLICATION, SERVERS, EDGE = 10001, 999, 101  # the users in the images: ours, Postgres' and Redis', nginx'
 
 OWNERS = {
     APPLICATION: ("secret_key", "database_url", "owner_database_url", "cache_url"),
+    EDGE: ("webhook_url",),
     SERVERS: (
         *("postgres_password", "owner_password", "app_password", "backup_password", "monitor_password"),
+        *("restic_password", "restic_environment"),
         *("cache", "cache_acl", "sessions", "sessions_acl"),
     ),
 }
+
+# A file for what restic's storage asks for besides the password, in the form of a shell.
+RESTIC = "# NAME='value', a line each, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n"
 
 # What the cache may do: its own keys, the channel on which processes tell each other of changes, and no command
 # besides those that app/cache_stores.py and app/near_cache.py send.
@@ -41,7 +46,9 @@ class Maker:
         self.made: dict[str, str] = {}
         self.recipes: dict[str, Callable[[], str]] = {
             **dict.fromkeys(("secret_key", "postgres_password", "owner_password", "app_password"), password),
-            **dict.fromkeys(("backup_password", "monitor_password"), password),
+            **dict.fromkeys(("backup_password", "monitor_password", "restic_password"), password),
+            "restic_environment": lambda: RESTIC,
+            "webhook_url": lambda: "",
             **dict.fromkeys(("cache", "sessions"), password),
             "database_url": lambda: f"postgresql://app:{self.text('app_password')}@db:5432/app",
             "owner_database_url": lambda: f"postgresql://app_owner:{self.text('owner_password')}@db:5432/app",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from ops import commands, files, history
-from ops.commands import KEEPERS
 from ops.errors import Failure
 from ops.progress import say, step
 from ops.site import Site
@@ -24,7 +23,7 @@ def change_over(site: Site, new: str, what: str) -> None:
     """Let the database run on another volume; killed meanwhile, the next command finishes it or starts the old one."""
     old = volume(site)
     files.write(site.restore_file, json.dumps({"volume": new, "replaced": old, "what": what}))
-    site.runner.change(site.compose.stop(*KEEPERS, "db"), timeout=STOP_SECONDS)
+    site.runner.change(site.compose.stop(*site.keepers, "db"), timeout=STOP_SECONDS)
     name_volume(site, new)
     settle(site.fresh())
 
@@ -37,8 +36,8 @@ def settle(site: Site) -> None:
     changed = volume(site) == under_way["volume"]
     with step(f"start on {volume(site)}"):
         site.runner.change(site.compose.start_anew("db"), timeout=START_SECONDS)
-        site.runner.change(site.compose.restart("redis-cache"))  # it has answers from before
-        site.runner.change(site.compose.start_anew(*KEEPERS), timeout=START_SECONDS)
+        site.runner.change(site.compose.start_anew("--force-recreate", "redis-cache"))  # it has answers from before
+        site.runner.change(site.compose.start_keepers(*site.keepers))
     details = {"image": "", "release": under_way["what"]}
     if changed:
         details.update(volume=under_way["volume"], replaced=under_way["replaced"])

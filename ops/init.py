@@ -18,7 +18,6 @@ HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 COMPOSE = (2, 24)
 PAIR = ("fullchain.pem", "privkey.pem")
-EDGE = 101  # the user in nginx' image
 
 
 def init(site: Site, hosts: list[str], email: str = "") -> None:
@@ -135,7 +134,7 @@ def write_certificate(site: Site) -> None:
         files.folder(folder)
     (made / "live").symlink_to("placeholder")
     site.runner.change(commands.placeholder(made / "placeholder", site.host, site.nginx_image))
-    site.runner.change(commands.give(made, EDGE, ["."], site.nginx_image))
+    site.runner.change(commands.give(made, credentials.EDGE, ["."], site.nginx_image))
     made.rename(site.certificates)
     say("  certificate: a self-signed placeholder")
 

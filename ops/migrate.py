@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ops import commands
+from ops.commands import BACKUP
 from ops.errors import Failure, Refusal
 from ops.operation import Operation, record
 from ops.release import Release
@@ -28,6 +29,7 @@ def migrate(current: Operation, found: Release, *, allow_contract: bool) -> str:
     if steps:
         revisions = [step["revision"] for step in steps]
         record(site, current.state, "begun", migrations=revisions, contract=contracts)
+        site.runner.tell(site.compose.beside("backup", *BACKUP, "give-way"))  # a dump would keep every table's lock
     if steps or site.runner.dry:
         site.runner.change(compose.migrate(found.image, *FLASK, "db", "upgrade"), timeout=MIGRATE_SECONDS)
     site.runner.change(commands.tag(found.image, f"{site.name}:migrate"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from datetime import datetime, timezone
 
 from ops import backups, check, commands, database, edge
 from ops.backups import Backup, Catalogue, moment
-from ops.errors import Failure, Refusal
+from ops.errors import Failure, Interrupted, Refusal
 from ops.operation import exclusive
 from ops.progress import say, step, wait
 from ops.site import Site
@@ -30,7 +31,7 @@ class Plan:
     text: str
 
 
-def restore(site: Site, to: str, name: str, *, agreed: bool) -> None:
+def restore(site: Site, to: str, name: str, *, offsite: bool, agreed: bool) -> None:
     """Restore the newest backup, up to the last moment or the one asked for, or a backup by its name."""
     if not agreed and not sys.stdin.isatty():
         raise Refusal(
@@ -38,18 +39,21 @@ def restore(site: Site, to: str, name: str, *, agreed: bool) -> None:
         )
     wanted = parse(to) if to else None
     with exclusive(site, "restore"):
+        if offsite:
+            with step("fetch"):
+                site.runner.change(site.compose.fetch_backups(), timeout=STEP_SECONDS)
         plan = choose(backups.catalogue(site), wanted, name)
         say(f"  {plan.text}")
         refuse_full_disk(site, plan)
         clear(site)
-        volume = f"{site.name}_db-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        volume = f"{site.name}_db-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
         site.runner.change(commands.make_volume(site.name, volume))
         try:
             build(site, plan, volume)
             with trial(site, volume):
                 look(site, volume)
             agree(site, plan, volume, agreed=agreed)
-        except BaseException:
+        except (Exception, Interrupted, KeyboardInterrupt):
             clear(site)
             raise
         change_over(site, plan, volume)
@@ -84,19 +88,10 @@ def choose(found: Catalogue, to: datetime | None, name: str) -> Plan:
     seconds = to.timestamp()
     reaching = [each for each in bases if each.ended <= seconds <= found.until.get(each.lineage, 0) + 1]
     if not reaching:
-        raise Refusal(f"Nothing leads to {moment(seconds)}. What can be reached:\n{reach(found)}")
-    text = to.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spans = [f"  from {moment(since)} to {moment(until)}" for since, until in backups.reach(found)]
+        raise Refusal("\n".join([f"Nothing leads to {moment(seconds)}. What can be reached:", *spans]))
+    text = to.strftime("%Y-%m-%d %H:%M:%S.%f+00")
     return Plan(reaching[-1], text, f"{reaching[-1].name} and the WAL after it, until {text}")
-
-
-def reach(found: Catalogue) -> str:
-    """Return the spans of time that base backups and WAL lead to."""
-    lines = []
-    for lineage, until in found.until.items():
-        since = min((each.ended for each in found.backups if each.lineage == lineage), default=None)
-        if since:
-            lines.append(f"  from {moment(since)} to {moment(until)}")
-    return "\n".join(lines) or "  nothing: there is no base backup with its WAL"
 
 
 def refuse_full_disk(site: Site, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ops import serving
-from ops.commands import Compose, service
+from ops.commands import KEEPERS, OFFSITE, WEBHOOK, Compose, service
 from ops.errors import Refusal
 from ops.runner import Runner
 from ops.serving import Serving
@@ -94,6 +94,11 @@ class Site:
         """What the database can be restored from, for the user of Postgres' image alone to read."""
         volumes = self.config["services"]["backup"]["volumes"]
         return Path(next(volume["source"] for volume in volumes if volume["target"] == "/backups"))
+
+    @property
+    def keepers(self) -> tuple[str, ...]:
+        """What makes backups, tries them, and, where that is switched on, copies them elsewhere and tells of them."""
+        return (*KEEPERS, *(name for name in (OFFSITE, WEBHOOK) if name in self.config["services"]))
 
     @property
     def backup_states(self) -> Path:

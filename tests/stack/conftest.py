@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.helpers import ROOT, wait_for
 from tests.stack.compose import Stack, docker, has_engine
 from tests.stack.edge import Edge
 from tests.stack.project import copy
@@ -169,6 +169,15 @@ def server(new_server, one):
     """Return a server on which the first release serves; a test leaves it with some good release."""
     server = new_server()
     server.ops("deploy", one)
+    return server
+
+
+@pytest.fixture(scope="session")
+def data(new_server, one):
+    """Return a server whose database may be put through bad things; it has backups, and a test leaves it well."""
+    server = new_server()
+    server.ops("deploy", one)
+    wait_for(lambda: not any(server.backup_faults()), seconds=60)
     return server
 
 

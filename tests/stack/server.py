@@ -88,7 +88,7 @@ class Server:
         with (self.folder / ".env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in (settings | self.settings).items())
 
-    def start_ops(self, *words, **environment):
+    def start_ops(self, *words, start_new_session=False, **environment):
         """Start an ops command and return the process; its output is a pipe."""
         return subprocess.Popen(
             [sys.executable, "-m", "ops", *words],
@@ -97,6 +97,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=start_new_session,
             text=True,
         )
 
@@ -170,12 +171,35 @@ class Server:
         """Return what was done, oldest first."""
         return [json.loads(line) for line in (self.folder / "state/history.jsonl").read_text().splitlines()]
 
+    def give_secret(self, name, text):
+        """Put another text into a secret's file, which stays the same for the containers that have it."""
+        (self.folder / "secrets" / name).write_text(text)
+
+    def backups(self):
+        """Return what there is to restore from, oldest first."""
+        return json.loads(self.ops("backups", "--json").stdout)["backups"]
+
+    def backup_faults(self):
+        """Return what is wrong with the jobs that make backups: what fails, or has never been done."""
+        jobs = self.status()["backups"]
+        return [
+            jobs[job].get("error", "never done")
+            for job in ("wal", "base", "dump")
+            if "succeeded" not in jobs[job] or "error" in jobs[job]
+        ]
+
     def destroy(self):
         """Leave nothing behind."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2", check=False)
         left = docker("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self.name}").stdout.split()
         if left:
             docker("rm", "--force", "--volumes", *left, check=False)
+        filters = (
+            f"--filter=label=com.docker.compose.project={self.name}",
+            "--filter=label=com.docker.compose.volume=db",
+        )
+        volumes = docker("volume", "ls", "--quiet", *filters).stdout.split()
+        docker("volume", "rm", "--force", *volumes, check=False)
         docker("image", "rm", "--force", *[f"{self.name}:{tag}" for tag in ("blue", "green", "migrate")], check=False)
 
 

@@ -65,7 +65,8 @@ def read_by_compose():
     files = ("docker-compose.yml", "docker-compose.prod.yml")
     text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in files)
     passed_on = re.findall(r"^ {4,6}([A-Z_]+):$", text, re.MULTILINE)
-    return {*re.findall(r"(?<!\$)\$\{?([A-Z_]+)", text), *passed_on} - COMPOSES_OWN
+    switches = {"COMPOSE_PROFILES"} if "profiles:" in text else set()
+    return {*re.findall(r"(?<!\$)\$\{?([A-Z_]+)", text), *passed_on, *switches} - COMPOSES_OWN
 
 
 def test_names_what_is_read():

@@ -53,7 +53,13 @@ class Server:
     root: str = "/nowhere/docker"
     repository: str = ""  # the only one whose images the deploy key may bring
     given: dict = field(default_factory=dict)  # files, and the user that they were given to
+    volumes: set = field(default_factory=lambda: {"shop_db"})  # that are or were the database's
+    database: str = "shop_db"  # the volume on which it runs; None while it does not
+    trials: set = field(default_factory=set)  # volumes on which one runs where nobody reaches it
+    filled: dict = field(default_factory=dict)  # what each volume has been through
+    backups: list = field(default_factory=list)  # what backup/list.sh prints
     hashes: dict = field(default_factory=lambda: {"db": "1", "nginx": "1", "web-blue": "1", "migrate": "1"})
+    environment: dict = field(default_factory=dict)  # of the command that is carried out
     made_from: dict = field(default_factory=lambda: {"db": "1", "nginx": "1"})
 
     @property
@@ -70,8 +76,11 @@ class Server:
         return output
 
     def _short(self, words):
+        self.environment = {}
         if words[0] == "env":
-            words = words[next(index for index, word in enumerate(words[1:], 1) if "=" not in word) :]
+            command = next(index for index, word in enumerate(words[1:], 1) if "=" not in word)
+            self.environment = dict(word.split("=", 1) for word in words[1:command])
+            words = words[command:]
         prefix = len(Compose("", "").words())
         return ["compose", *words[prefix:]] if words[:2] == ["docker", "compose"] and "--file" in words else words
 
@@ -82,6 +91,12 @@ class Server:
             "compose config --hash": lambda _: "".join(f"{name} {value}\n" for name, value in self.hashes.items()),
             "compose up": self._up,
             "compose stop": self._stop,
+            "compose down": lambda _: self.trials.clear(),
+            "compose run --rm --no-deps -T --label ops=one-off restore": self._restore,
+            "compose run --rm --no-deps -T backup": lambda _: "\n".join(map(json.dumps, self.backups)),
+            "docker volume create": lambda words: self.volumes.add(words[-1]),
+            "docker volume ls": self._volumes,
+            "docker volume rm": lambda words: self.volumes.remove(words[-1]),
             "compose ps": self._ps,
             "compose logs": lambda _: self.log,
             "compose run": self._run,
@@ -115,16 +130,37 @@ class Server:
         ops = {"smoke": "/api/products", "repository": self.repository}
         backup = {"volumes": [{"target": "/backups", "source": str(self.folder / "backups")}]}
         services = {"web-blue": web, "web-green": web, "nginx": nginx, "backup": backup}
-        volumes = {"db": {"name": "shop_db"}}
+        volumes = {"db": {"name": self.wanted}}
         return json.dumps({"name": "shop", "services": services, "volumes": volumes, "secrets": secrets, "x-ops": ops})
 
+    @property
+    def wanted(self):
+        """The volume that .env names, or else the one that the database began with."""
+        lines = (self.folder / ".env").read_text(encoding="utf-8").splitlines()
+        named = [line.partition("=")[2] for line in lines if line.startswith("DB_VOLUME=")]
+        return self.environment.get("DB_VOLUME", named[0] if named else "shop_db")
+
+    def _restore(self, words):
+        self.filled.setdefault(self.environment["DB_VOLUME"], []).append(words[-3])
+
+    def _volumes(self, words):
+        made = {name for name in self.volumes if name != "shop_db"}
+        return "\n".join(made if "label=ops=restored" in words else self.volumes)
+
     def _up(self, words):
+        if words[-1] == "db" and "COMPOSE_PROJECT_NAME" in self.environment:
+            self.trials.add(self.wanted)
+        elif "db" in words and (not self.database or "--no-recreate" not in words):
+            self.database = self.wanted
         if words[-1].startswith("web-"):
             colour = words[-1][4:]
             self.colours[colour] = self.images[f"shop:{colour}"]
             self.running.add(colour)
 
     def _stop(self, words):
+        if "db" in words:
+            self.database = None
+            return
         colour = words[-1][4:]
         for met in (self.nginx, self.leaving):
             if met and colour in self.running and (colour == met.colour or met.percent):
@@ -140,6 +176,9 @@ class Server:
         )
 
     def _run(self, words):
+        if self.environment.get("COMPOSE_PROJECT_NAME"):
+            assert self.trials == {self.environment["DB_VOLUME"]}
+            return ""
         image = next(image for image in self.images.values() if f"MIGRATE_IMAGE={image.name}" in self.done[-1])
         return image.pending if words[-1] == "pending" else ""
 

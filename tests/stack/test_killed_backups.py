@@ -1,0 +1,68 @@
+"""Backups and restores that are killed at any moment: the next one works, and nothing half done is taken for whole."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+
+import pytest
+
+from tests.helpers import wait_for
+from tests.stack.compose import docker
+from tests.stack.test_restore import volume
+from tests.stack.writer import Writer, lost
+
+pytestmark = pytest.mark.timeout(600)
+BACKUP_SECONDS, RESTORE_SECONDS = 4, 22  # about what each takes
+TIMES = 5
+CHANCE = random.SystemRandom()
+
+
+def where(backup):
+    """Return where a backup lies."""
+    return f"dumps/{backup['name']}" if backup["kind"] == "dump" else f"{backup['lineage']}/base/{backup['name']}"
+
+
+def kill_after(seconds, process):
+    """Kill a command and what it has started after so many seconds, unless it has ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+
+
+def test_killed_backups(data):
+    """After kill -9 of all that takes part, at random moments, a backup is made, and every one listed is whole."""
+    before = [where(each) for each in data.backups()]
+    for _ in range(TIMES):
+        kill_after(CHANCE.uniform(0, BACKUP_SECONDS), data.start_ops("backup", start_new_session=True))
+        docker("kill", "--signal", "KILL", f"{data.name}-backup-1")
+        data.compose("up", "--detach", "--no-deps", "backup")
+    data.ops("backup")
+    found = [where(each) for each in data.backups()]
+    assert set(before) < set(found)
+    for what in found:
+        words = ("bash", "/opt/backup/restore.sh", "verify", what)
+        data.compose("exec", "-T", "backup", *words)
+    assert (
+        data.compose("exec", "-T", "backup", "bash", "-c", "ls -d /backups/*/.2* /backups/*-*/base/.2* || true").stdout
+        == ""
+    )
+    wait_for(lambda: not data.backup_faults(), seconds=30)
+
+
+def test_killed_restores(data):
+    """After kill -9 at random moments the live database or the restored one is there, and the next restore works."""
+    writer = Writer(data, data.token())
+    assert [writer.write() for _ in range(20)].count(None) == 0
+    for _ in range(TIMES):
+        process = data.start_ops("restore", "--yes", start_new_session=True)
+        kill_after(CHANCE.uniform(1, RESTORE_SECONDS), process)
+    data.ops("restore", "--yes")
+    assert lost(data, writer) == []
+    assert data.ask("/api/products?limit=1", headers={"Cookie": "a=b"}).status == 200
+    filters = (f"--filter=label=com.docker.compose.project={data.name}", "--filter=label=ops=restored")
+    kept = {entry[name] for entry in data.history() for name in ("volume", "replaced") if name in entry}
+    assert set(docker("volume", "ls", "--quiet", *filters).stdout.split()) <= kept | {volume(data)}
