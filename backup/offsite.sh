@@ -2,7 +2,7 @@
 # Usage: offsite.sh          for ever: copies the backups to RESTIC_REPOSITORY every OFFSITE_SECONDS, encrypted, each piece once
 #        offsite.sh now      once
 #        offsite.sh check    the health check: fails when something is wrong
-#        offsite.sh fetch    brings the newest copy back, beside what is here
+#        offsite.sh fetch    brings the newest copy back, beside what is here, and prints what was in it: lineages, and dumps
 # It is sh, because restic's image has no bash. https://restic.readthedocs.io
 # shellcheck disable=SC3043 # `local` is known to every sh that is used here
 set -u
@@ -42,8 +42,10 @@ for_ever() {
   done
 }
 
-run() { # writes down how it went
+run() { # alone, and writes down how it went
   local began
+  exec 9>/tmp/running
+  flock 9
   began=$(date +%s)
   tidied=$(state offsite tidied)
   if copy >/tmp/said 2>/tmp/error; then
@@ -77,7 +79,7 @@ hold() { # what is being read is not pruned
 
 open_repository() { # made, if it is not there
   local code
-  timeout 60 restic cat config >/dev/null # by itself it tries for a quarter of an hour
+  timeout 30 restic cat config >/dev/null # by itself it tries for a quarter of an hour
   code=$?
   [ $code -eq 10 ] || return $code
   restic init
@@ -86,7 +88,7 @@ open_repository() { # made, if it is not there
 explain() { # EXIT-CODE: https://restic.readthedocs.io/en/stable/075_scripting.html#exit-codes
   case $1 in
     12) echo 'secrets/restic_password does not open RESTIC_REPOSITORY. Put the password there that it was made with.' ;;
-    124 | 143) echo 'RESTIC_REPOSITORY did not answer within a minute.' ;;
+    124 | 143) echo 'RESTIC_REPOSITORY did not answer within 30 s.' ;;
     *) tail -n 3 /tmp/error ;;
   esac
 }
@@ -97,6 +99,7 @@ fetch() { # first all of it under a name that begins with a dot; then each whole
   restic restore "latest:$backups" --host backups --target "$backups/.offsite" >/tmp/said 2>/tmp/error
   code=$?
   [ $code -eq 0 ] || stop "$(explain $code)"
+  (cd "$backups/.offsite" && ls -d dumps/2* [0-9]*-[0-9]* 2>/dev/null)
   for each in "$backups"/.offsite/dumps/2* "$backups"/.offsite/[0-9]*-[0-9]*/base/2* "$backups"/.offsite/[0-9]*-[0-9]*/wal/*; do
     folder=$backups/${each#"$backups/.offsite/"}
     [ -e "$each" ] && [ ! -e "$folder" ] && [ ! -e "${folder%.partial}" ] || continue

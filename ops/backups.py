@@ -89,12 +89,13 @@ def reach(found: Catalogue) -> list[tuple[int, int]]:
     return sorted(spans)
 
 
-def catalogue(site: Site) -> Catalogue:
-    """Return what there is to restore from, whether or not the services run."""
+def catalogue(site: Site, only: set[str] | None = None) -> Catalogue:
+    """Return what there is to restore from, or what of it is ONLY in these lineages and dumps; nothing has to run."""
     entries = [json.loads(line) for line in site.runner.look(site.compose.list_backups(), timeout=300).splitlines()]
     known = Backup.__dataclass_fields__
     found = [Backup(**{name: entry[name] for name in known}) for entry in entries if entry["kind"] != "wal"]
     until = {entry["lineage"]: entry["until"] for entry in entries if entry["kind"] == "wal"}
+    found = [each for each in found if only is None or {each.lineage, each.what} & only]
     return Catalogue(sorted(found, key=lambda each: each.ended), until)
 
 

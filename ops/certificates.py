@@ -29,7 +29,7 @@ def certificates(site: Site, *, force: bool) -> None:
         site.runner.inherit = (descriptor,)
         site.runner.change(site.compose.start_lasting("nginx"), timeout=OBTAIN_SECONDS)
         refuse_old_edge(site)
-        site.runner.change(site.compose.start_certbot(), timeout=OBTAIN_SECONDS)
+        site.runner.change(site.compose.start_carers("certbot"), timeout=OBTAIN_SECONDS)
     with step("obtain"):  # without the lock: an authority may be slow, and a rollback must not wait for it
         words = [*CARE, "obtain", *(["--force"] if force else [])]
         site.runner.change(site.compose.beside("certbot", *words), timeout=OBTAIN_SECONDS)

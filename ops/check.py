@@ -27,16 +27,13 @@ def check(site: Site) -> str:
     refuse_missing_secrets(site)
     refuse_full_disk(site)
     site.runner.change(site.compose.start_lasting(), timeout=START_SECONDS)
-    return "; ".join(note for note in (*start_carers(site), changes(site)) if note)
+    return "; ".join(note for note in (put_roles_right(site), changes(site)) if note)
 
 
-def start_carers(site: Site) -> list[str]:
-    """Start what cares for certificates, and for roles; a release does not wait for it: what is wrong is only noted."""
-    carers = {
-        "certificates are not cared for": site.compose.start_certbot(),
-        "the database's roles are not up to date": site.compose.beside("db", "bash", "/opt/postgres/roles.sh"),
-    }
-    return [f"{what}: {why}" for what, words in carers.items() if (why := try_to(site, words))]
+def put_roles_right(site: Site) -> str:
+    """Give the database's roles today's passwords and rights; one that runs as it did before cannot, and is noted."""
+    why = try_to(site, site.compose.beside("db", "bash", "/opt/postgres/roles.sh"))
+    return f"the database's roles are not up to date: {why}" if why else ""
 
 
 def try_to(site: Site, words: commands.Words) -> str:
@@ -93,7 +90,7 @@ def changed_services(site: Site) -> list[str]:
 def install(site: Site, found: Release) -> str:
     """Make the bundle of the release that serves the one that lies in the server's folder; return what is worth a note.
 
-    What makes backups begins here: beside a migration, a dump would keep the tables' locks.
+    What makes backups begins here and not before: beside a migration, a dump would keep the tables' locks.
     """
     if site.runner.dry or not found.bundle.is_dir():
         return ""
@@ -102,5 +99,10 @@ def install(site: Site, found: Release) -> str:
     for name in MOUNTED:
         files.mirror(found.bundle / name, site.folder / name)
     files.copy(found.file, site.folder / FILE)
-    words = [site.compose.start_keepers(*site.keepers), *(site.compose.restart(*CARERS[name]) for name in changed)]
-    return "; ".join(f"not cared for as it should be: {why}" for each in words if (why := try_to(site, each)))
+    words = [
+        site.compose.start_carers("certbot", *site.keepers),
+        *(site.compose.restart(*CARERS[name]) for name in changed),
+    ]
+    return "; ".join(
+        f"certificates or backups are not cared for: {why}" for each in words if (why := try_to(site, each))
+    )

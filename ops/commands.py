@@ -53,9 +53,9 @@ class Compose:
         """Start services and wait; one that runs by an older definition is made anew."""
         return self.words("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "600", *services)
 
-    def start_keepers(self, *keepers: str) -> Words:
-        """Start what makes backups, made anew where its settings changed: users do not notice."""
-        return self.words("up", "--detach", "--no-deps", *keepers)
+    def start_carers(self, *services: str) -> Words:
+        """Start what cares for certificates and backups, made anew where its settings changed: users do not notice."""
+        return self.words("up", "--detach", "--no-deps", *services)
 
     def fetch_backups(self) -> Words:
         """Bring the newest copy of the backups back from elsewhere."""
@@ -85,10 +85,6 @@ class Compose:
         """Do a step of a restore, on a volume of its own."""
         run = ("run", "--rm", "--no-deps", "-T", "--label", OURS, "restore", "bash", "/opt/backup/restore.sh", *words)
         return self.words(*run, DB_VOLUME=volume)
-
-    def start_certbot(self) -> Words:
-        """Start what cares for certificates, made anew where its settings changed: users do not notice."""
-        return self.words("up", "--detach", "--no-deps", "certbot")
 
     def beside(self, service: str, *words: str) -> Words:
         """Run a command in a service's container."""

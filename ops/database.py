@@ -37,7 +37,7 @@ def settle(site: Site) -> None:
     with step(f"start on {volume(site)}"):
         site.runner.change(site.compose.start_anew("db"), timeout=START_SECONDS)
         site.runner.change(site.compose.start_anew("--force-recreate", "redis-cache"))  # it has answers from before
-        site.runner.change(site.compose.start_keepers(*site.keepers))
+        site.runner.change(site.compose.start_carers(*site.keepers))
     details = {"image": "", "release": under_way["what"]}
     if changed:
         details.update(volume=under_way["volume"], replaced=under_way["replaced"])

@@ -39,10 +39,8 @@ def restore(site: Site, to: str, name: str, *, offsite: bool, agreed: bool) -> N
         )
     wanted = parse(to) if to else None
     with exclusive(site, "restore"):
-        if offsite:
-            with step("fetch"):
-                site.runner.change(site.compose.fetch_backups(), timeout=STEP_SECONDS)
-        plan = choose(backups.catalogue(site), wanted, name)
+        fetched = fetch(site) if offsite else None
+        plan = choose(backups.catalogue(site, only=fetched), wanted, name)
         say(f"  {plan.text}")
         refuse_full_disk(site, plan)
         clear(site)
@@ -57,6 +55,14 @@ def restore(site: Site, to: str, name: str, *, offsite: bool, agreed: bool) -> N
             clear(site)
             raise
         change_over(site, plan, volume)
+
+
+def fetch(site: Site) -> set[str]:
+    """Bring the newest copy back from elsewhere; return what was in it, for there may be backups of this machine."""
+    with step("fetch") as current:
+        found = set(site.runner.change(site.compose.fetch_backups(), timeout=STEP_SECONDS).split())
+        current.note = ", ".join(sorted(found))
+    return found
 
 
 def parse(text: str) -> datetime:

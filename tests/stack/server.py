@@ -175,6 +175,11 @@ class Server:
         """Put another text into a secret's file, which stays the same for the containers that have it."""
         (self.folder / "secrets" / name).write_text(text)
 
+    def volumes(self):
+        """Return the volumes that are or were the database's."""
+        filters = (f"label=com.docker.compose.project={self.name}", "label=com.docker.compose.volume=db")
+        return set(docker("volume", "ls", "--quiet", *[f"--filter={each}" for each in filters]).stdout.split())
+
     def backups(self):
         """Return what there is to restore from, oldest first."""
         return json.loads(self.ops("backups", "--json").stdout)["backups"]
@@ -194,12 +199,8 @@ class Server:
         left = docker("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self.name}").stdout.split()
         if left:
             docker("rm", "--force", "--volumes", *left, check=False)
-        filters = (
-            f"--filter=label=com.docker.compose.project={self.name}",
-            "--filter=label=com.docker.compose.volume=db",
-        )
-        volumes = docker("volume", "ls", "--quiet", *filters).stdout.split()
-        docker("volume", "rm", "--force", *volumes, check=False)
+        if self.volumes():
+            docker("volume", "rm", "--force", *self.volumes(), check=False)
         docker("image", "rm", "--force", *[f"{self.name}:{tag}" for tag in ("blue", "green", "migrate")], check=False)
 
 

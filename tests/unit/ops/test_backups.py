@@ -81,3 +81,10 @@ def test_catalogue(shop):
     shop.server.backups = [later, vars(FULL), {"kind": "wal", "lineage": "7-1", "until": 3000, "megabytes": 16}]
     found = backups.catalogue(shop.site())
     assert ([each.name for each in found.backups], found.until) == ([FULL.name, "later"], {"7-1": 3000})
+
+
+def test_catalogue_of_a_copy(shop):
+    """What was brought back from elsewhere is looked at alone, though there are newer backups of this machine's own."""
+    dump = {**vars(FULL), "kind": "dump", "name": "mine", "lineage": "dumps"}
+    shop.server.backups = [vars(FULL), {**vars(FULL), "name": "newer", "lineage": "8-1", "ended": 2000}, dump]
+    assert [each.name for each in backups.catalogue(shop.site(), only={"7-1", "dumps/theirs"}).backups] == [FULL.name]

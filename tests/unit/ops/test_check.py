@@ -14,13 +14,13 @@ from tests.unit.ops.faults import failing
 def test_well(shop):
     """Where all is well there is nothing to note; what keeps data and the edge are started."""
     assert check.check(shop.site()) == ""
-    assert [done.split()[-1] for done in shop.server.done if " up " in done] == ["nginx", "certbot"]
+    assert [done.split()[-1] for done in shop.server.done if " up " in done] == ["nginx"]
 
 
-def test_certbot_away(shop):
-    """A release does not wait for what cares for certificates: that it could not be started is noted."""
-    shop.server.fail = failing(" certbot")
-    assert check.check(shop.site()).startswith("certificates are not cared for: ")
+def test_roles(shop):
+    """The database's roles get today's passwords and rights; that they could not is noted, and a release goes on."""
+    shop.server.fail = failing("roles.sh")
+    assert check.check(shop.site()).startswith("the database's roles are not up to date: ")
 
 
 def test_missing_secrets(shop):
@@ -77,6 +77,26 @@ def test_install(shop):
     check.install(shop.site(), release.find(shop.site(), second.name))
     assert [path.name for path in (shop.folder / "ops").iterdir()] == ["__main__.py"]
     assert not list(shop.folder.glob("*.new"))
+
+
+def test_carers(shop):
+    """A release that serves starts what cares for certificates and backups; that it could not is noted."""
+    found = release.find(shop.site(), shop.fetched("second").name)
+    assert check.install(shop.site(), found) == ""
+    assert any(done.endswith(" up --detach --no-deps certbot wal backup drill") for done in shop.server.done)
+    shop.server.fail = failing(" certbot")
+    assert check.install(shop.site(), found).startswith("certificates or backups are not cared for: ")
+
+
+@pytest.mark.parametrize(("name", "services"), [("acme/care.py", "certbot"), ("backup/care.sh", "wal backup drill")])
+def test_changed_care(shop, name, services):
+    """What runs the files of a folder begins again where they have changed, and only there."""
+    found = release.find(shop.site(), shop.fetched("first").name)
+    check.install(shop.site(), found)
+    assert not any(" restart " in done for done in shop.server.done)
+    (found.bundle / name).write_text("changed", encoding="utf-8")
+    check.install(shop.site(), found)
+    assert [done.partition(" restart ")[2] for done in shop.server.done if " restart " in done] == [services]
 
 
 def test_the_bundle_is_what_is_installed():
