@@ -79,12 +79,11 @@ class Config:
         self.SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [], subcast=str.strip)
 
     def _read_database(self, env: Source) -> None:
-        self.SQLALCHEMY_DATABASE_URI = self._database_url(env, "DATABASE_URL", self._default("DATABASE_URL"))
-        self.MIGRATION_DATABASE_URL = (
-            self._database_url(env, "MIGRATION_DATABASE_URL", "") or self.SQLALCHEMY_DATABASE_URI
-        )
+        direct = self._database_url(env, "DATABASE_URL", self._default("DATABASE_URL"))
+        self.SQLALCHEMY_DATABASE_URI = _with_host(direct, env.str("DATABASE_HOST", ""))
+        self.MIGRATION_DATABASE_URL = self._database_url(env, "MIGRATION_DATABASE_URL", "") or direct
         self.DB_POOL_SIZE = env.int("DB_POOL_SIZE", env.int("GUNICORN_THREADS", 4), validate=validate.Range(1, 100))
-        self.DB_TIMEOUT = env.float("DB_TIMEOUT", 2.0, validate=validate.Range(0.1, 10))
+        self.DB_TIMEOUT = env.float("DB_TIMEOUT", 1.25, validate=validate.Range(0.1, 10))
 
     def _database_url(self, env: Source, name: str, default: Any) -> Any:
         text = env.str(name, default)
@@ -204,6 +203,11 @@ def _checked_database_url(text: str, rules: list[Any]) -> URL:
     for rule in rules:
         rule(url)
     return url.set(drivername="postgresql+psycopg2") if url.get_backend_name() == "postgresql" else url
+
+
+def _with_host(url: URL | None, host: str) -> Any:
+    """Return the URL with another host, such as that of a pooler which shares the server's connections out."""
+    return url.set(host=host) if url and host and url.get_backend_name() == "postgresql" else url
 
 
 def _redis_url(text: str) -> None:

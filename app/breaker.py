@@ -1,5 +1,6 @@
-"""A circuit breaker: after some failures in a row a backend is left alone for a while, then tried by one caller."""
+"""A circuit breaker: a backend that failed some times in a row is left alone for a while, then tried by one caller."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ class Breaker:
         self.clock = clock
         self.failed = 0
         self.retry_at = 0.0
+        self.answered_at = -math.inf
         self.lock = threading.Lock()
 
     @property
@@ -28,9 +30,17 @@ class Breaker:
 
     @contextmanager
     def guard(
-        self, failure: type[Exception], *, neutral: tuple[type[Exception], ...] = (), proves: bool = True
+        self,
+        failure: type[Exception],
+        *,
+        decisive: tuple[type[Exception], ...] = (),
+        neutral: tuple[type[Exception], ...] = (),
+        proves: bool = True,
     ) -> Iterator[None]:
         """Run the block unless the breaker is open (then raise OpenError); count FAILURE against the backend.
+
+        DECISIVE failures took so long that nobody should wait for another one: the first opens it, unless the backend
+        has answered somebody else within the last PAUSE seconds.
 
         NEUTRAL errors show nothing: the backend was not asked.
 
@@ -39,10 +49,12 @@ class Breaker:
         self._admit()
         try:
             yield
-        except failure:
+        except failure as error:
             with self.lock:
-                self.failed += 1
-                self.retry_at = self.clock() + self.pause
+                now = self.clock()
+                alone = isinstance(error, decisive) and now - self.answered_at > self.pause
+                self.failed = max(self.failed + 1, self.limit if alone else 0)
+                self.retry_at = now + self.pause
             raise
         except neutral:
             raise
@@ -52,7 +64,10 @@ class Breaker:
         self._answered(proves=proves)
 
     def _answered(self, *, proves: bool) -> None:
-        if proves and self.failed:
+        if not proves:
+            return
+        self.answered_at = self.clock()
+        if self.failed:
             with self.lock:
                 self.failed = 0
 

@@ -30,6 +30,10 @@ class DatabaseAwayError(Exception):
     """The database does not answer: a connection could not be made, or broke, or kept silent too long."""
 
 
+class DatabaseSilentError(DatabaseAwayError):
+    """It has fallen silent, for as long as a request can wait, so nobody else should wait for it now."""
+
+
 class Base(DeclarativeBase):
     """What every model shares."""
 
@@ -61,8 +65,8 @@ def init_app(app: Flask) -> None:
         app.extensions["reads"] = db.engine.execution_options(**engine.READS)
         app.extensions["database_prober"] = _prober(app)
     app.extensions["database_breaker"] = Breaker(failures=3, pause=1.0)
-    probes.register(app, "database", _answers, essential=True)
-    probes.register(app, "migrations", _schema, essential=True)
+    for name, check in PROBES.items():
+        probes.register(app, name, check, essential=True)
 
 
 @contextmanager
@@ -107,14 +111,19 @@ def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> 
 
 @contextmanager
 def _guarded() -> Iterator[None]:
-    """Count a database that is away, and after three times say so at once instead of making all threads wait for it."""
+    """Count a database that is away, and soon say so at once instead of making all threads wait for it.
+
+    Three times where it cannot be reached, once where it falls silent: whoever has queued up behind that wait would
+    otherwise get another one.
+    """
     breaker: Breaker = current_app.extensions["database_breaker"]
-    with breaker.guard(DatabaseAwayError, neutral=(PoolTimeoutError,)):
+    with breaker.guard(DatabaseAwayError, decisive=(DatabaseSilentError,), neutral=(PoolTimeoutError,)):
         try:
             yield
         except DBAPIError as error:
             if error.connection_invalidated or error.statement is None:  # broke, or could not be made
-                raise DatabaseAwayError(str(error.orig).partition("\n")[0]) from error
+                kind = DatabaseSilentError if isinstance(error.orig, engine.SilenceError) else DatabaseAwayError
+                raise kind(str(error.orig).partition("\n")[0]) from error
             raise
 
 
@@ -141,3 +150,6 @@ def _schema() -> str:
             # Whoever allowed the step has judged that the release that serves can do without. A release that cannot is
             # not brought in: `flask schema pending` and `flask db upgrade` refuse it.
             return "ahead"
+
+
+PROBES = {"database": _answers, "migrations": _schema}  # each opens a connection of its own while it runs

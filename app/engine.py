@@ -13,10 +13,10 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 READS = {"reads": True}  # the execution option of an engine whose statements stand alone, each committed by itself
-CLIENT_GRACE = 0.5  # seconds a client waits beyond the server's own limit, for the server's better message
+CLIENT_GRACE = 0.25  # seconds a client waits beyond the server's own limit, for the server's better message
 BLANKS = str.maketrans(dict.fromkeys(string.punctuation, " "))
 IDLE = 1.0  # seconds; a connection unused for so long is asked whether it lives before it is used
-PING_DEADLINE = 0.5
+PING_DEADLINE = CLIENT_GRACE  # so that a ping and a new connection take no longer than a statement may
 
 
 def options(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,8 +28,9 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
         "pool_size": config["DB_POOL_SIZE"],
         "max_overflow": 0,  # a request holds one connection at a time, so one for each thread is all there can be
         "pool_timeout": timeout,
+        "use_native_hstore": False,  # looking for that type would cost each new connection three round trips
         "connect_args": {
-            "connection_factory": connection_class(timeout + CLIENT_GRACE),
+            "connection_factory": connection_class(timeout),
             "application_name": "web",
             "options": f"-c timezone=UTC -c statement_timeout={timeout * 1000:.0f}"
             f" -c idle_in_transaction_session_timeout={timeout * 2000:.0f}",
@@ -43,20 +44,25 @@ def prepare(engine: Engine) -> None:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)
     else:
-        event.listen(engine, "connect", _note_use)
+        event.listen(engine, "connect", _connected)
         event.listen(engine, "checkout", _ping_if_idle)
         event.listen(engine, "checkin", _note_use)
 
 
-def connection_class(deadline: float) -> type[extensions.connection]:
-    """Return a connection class whose connects and statements fail after DEADLINE seconds without an answer.
+class SilenceError(psycopg2.OperationalError):  # type: ignore[misc]  # psycopg2 has no annotations
+    """A server that was there said nothing for as long as a statement may take, and a little longer."""
+
+
+def connection_class(timeout: float) -> type[extensions.connection]:
+    """Return a connection class whose connects fail after TIMEOUT seconds without an answer, statements a little later.
 
     statement_timeout is kept by the server. A server that is frozen or cut off keeps nothing, and its kernel goes on
     acknowledging packets, so TCP timeouts do not help either: only a clock on this side does.
     """
 
-    class WatchedConnection(extensions.connection):  # type: ignore[misc]  # psycopg2 has no annotations
-        wait_deadline = deadline
+    class WatchedConnection(extensions.connection):  # type: ignore[misc]
+        made = False
+        wait_deadline = timeout
 
     return WatchedConnection
 
@@ -64,16 +70,17 @@ def connection_class(deadline: float) -> type[extensions.connection]:
 def _wait(connection: extensions.connection) -> None:
     """Wait for a libpq operation to end; psycopg2's documented hook for cooperative waiting.
 
-    https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries
+    Only silence counts: making a connection takes several answers, and this process' own share of the work between
+    them, which is no fault of the server's. https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries
     """
     allowed = getattr(connection, "wait_deadline", None)
-    deadline = allowed and time.monotonic() + allowed
     while (state := connection.poll()) != extensions.POLL_OK:
         watch = select.poll()
         watch.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
-        if not watch.poll(deadline and max(0.0, deadline - time.monotonic()) * 1000):
+        if not watch.poll(allowed and allowed * 1000):
             # psycopg2 closes the connection itself. It holds the connection's lock here: close() would wait for ever.
-            raise psycopg2.OperationalError(f"no answer from the server within {allowed} s")
+            kind = SilenceError if getattr(connection, "made", False) else psycopg2.OperationalError
+            raise kind(f"no answer from the server within {allowed} s")
 
 
 extensions.set_wait_callback(_wait)
@@ -95,6 +102,11 @@ def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) 
     except psycopg2.Error as error:
         raise InvalidatePoolError from error
     connection.wait_deadline = usual
+
+
+def _connected(connection: Any, record: ConnectionPoolEntry) -> None:
+    connection.made, connection.wait_deadline = True, connection.wait_deadline + CLIENT_GRACE
+    _note_use(connection, record)
 
 
 def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:

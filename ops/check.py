@@ -14,6 +14,7 @@ from ops.site import FILE, Site
 
 MOUNTED = (
     "postgres",
+    "pgbouncer",
     "acme",
     "backup",
 )  # of a bundle, besides nginx'; mirrored file by file, so that the folder stays the same
@@ -26,8 +27,13 @@ def check(site: Site) -> str:
     """Raise Refusal for what stands in the way, start what keeps data and the edge, and return what is worth a note."""
     refuse_missing_secrets(site)
     refuse_full_disk(site)
-    site.runner.change(site.compose.start_lasting(), timeout=START_SECONDS)
+    site.runner.change(site.compose.start_lasting(*lasting(site)), timeout=START_SECONDS)
     return "; ".join(note for note in (put_roles_right(site), changes(site)) if note)
+
+
+def lasting(site: Site) -> list[str]:
+    """Return what keeps data, and the edge; the settings say which of it there is."""
+    return [*(name for name in commands.OPTIONAL if name in site.config["services"]), *commands.LASTING]
 
 
 def put_roles_right(site: Site) -> str:
@@ -95,8 +101,9 @@ def install(site: Site, found: Release) -> str:
     if site.runner.dry or not found.bundle.is_dir():
         return ""
     files.swap(found.bundle / "ops", site.folder / "ops")
-    changed = [name for name in CARERS if not files.same(found.bundle / name, site.folder / name)]
-    for name in MOUNTED:
+    brought = [name for name in MOUNTED if (found.bundle / name).is_dir()]  # an older release may lack one
+    changed = [name for name in CARERS if name in brought and not files.same(found.bundle / name, site.folder / name)]
+    for name in brought:
         files.mirror(found.bundle / name, site.folder / name)
     files.copy(found.file, site.folder / FILE)
     words = [

@@ -10,7 +10,9 @@ Words = list[str]
 CARE = ["python3", "-B", "/opt/acme/care.py"]  # acme/care.py, as the compose file mounts it
 BACKUP = ["bash", "/opt/backup/care.sh"]  # backup/, likewise
 EDGE = "/etc/nginx/edge"  # where nginx finds its configuration
+PRODUCTION = "scripts/check_production.py"  # in the application's image
 LASTING = ("db", "redis-cache", "redis-sessions", "nginx")
+OPTIONAL = ("pgbouncer",)  # likewise, where its profile is on
 KEEPERS = ("wal", "backup", "drill")  # what makes and tries backups
 OFFSITE, WEBHOOK = "offsite", "webhook"  # what copies them elsewhere and tells of them, where that is switched on
 RESTORED = "ops=restored"  # volumes that a restore has made
@@ -33,8 +35,13 @@ class Compose:
 
     def trial(self, name: str, volume: str) -> Compose:
         """Return the same for a project beside this one, whose database is on another volume, not archived."""
-        settings = (f"COMPOSE_PROJECT_NAME={name}-trial", f"DB_VOLUME={volume}", "SYNCHRONOUS_ARCHIVE=off")
-        return Compose(self.folder, self.file, settings)
+        settings = {
+            "COMPOSE_PROJECT_NAME": f"{name}-trial",
+            "DB_VOLUME": volume,
+            "SYNCHRONOUS_ARCHIVE": "off",
+            "DATABASE_HOST": "db",  # there is no PgBouncer beside it
+        }
+        return Compose(self.folder, self.file, tuple(f"{name}={value}" for name, value in settings.items()))
 
     def config(self) -> Words:
         """Everything the file says, with the settings put in, as JSON."""
@@ -102,6 +109,11 @@ class Compose:
         """Run a command in IMAGE as the schema's owner; without one, the migrations."""
         run = ("run", "--rm", "--no-deps", "-T", "--label", OURS, "migrate", *words)
         return self.words(*run, MIGRATE_IMAGE=image)
+
+    def check_production(self, image: str) -> Words:
+        """Let IMAGE look at the server; prints its findings as JSON, `null` if it cannot, and fails for neither."""
+        script = f"test -e {PRODUCTION} || exec echo null; python {PRODUCTION} --json || test $? = 1"
+        return self.migrate(image, "sh", "-c", script)
 
     def ps(self) -> Words:
         """One JSON object a line for each container, those that do not run included."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops import canary, check, edge, history, prune, release, static
+from ops import canary, check, edge, history, production, prune, release, static
 from ops.errors import Failure, Refusal
 from ops.history import digest
 from ops.migrate import migrate
@@ -66,7 +66,8 @@ def find(site: Site, wish: Wish) -> Release:
 def prepare(current: Operation, wish: Wish, found: Release) -> None:
     """Look at the server, then bring the schema forward; the release that serves goes on serving."""
     with current.step("check") as step:
-        step.note = check.check(current.site)
+        notes = check.check(current.site), production.check(current.site, found)
+        step.note = "; ".join(note for note in notes if note)
     with current.step("migrate") as step:
         step.note = migrate(current, found, allow_contract=wish.allow_contract)
 

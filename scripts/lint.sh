@@ -23,9 +23,10 @@ main() {
   check ruff $bin/ruff check .
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
-  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh nginx/start/* nginx/take-up.sh .ci/run
+  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh pgbouncer/*.sh nginx/start/* nginx/take-up.sh .ci/run
   check "shellcheck (backup)" $bin/shellcheck -x -P backup backup/*.sh
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
+  check "hadolint (pgbouncer)" $bin/hadolint --ignore DL3008 pgbouncer/Dockerfile # Debian keeps no version but the newest
   check gixy $bin/python scripts/lint_edge.py
   check "shellcheck (tests)" $bin/shellcheck tests/stack/workflow/server/start.sh
   check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/stack/workflow/*/Dockerfile tests/stack/tools/Dockerfile

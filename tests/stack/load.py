@@ -40,6 +40,8 @@ class Report:
 class Load:
     """Clients that each send a fixed number of requests a second to a host's TLS port, until they are stopped."""
 
+    patience = PATIENCE
+
     def __init__(self, port, host, token, *, keeping=6, fresh=2, rate=20):
         self.port, self.host, self.token, self.rate = port, host, token, rate
         self.report = Report()
@@ -59,7 +61,7 @@ class Load:
         """End, with every request answered or failed."""
         self.over.set()
         for thread in self.threads:
-            thread.join(PATIENCE * 2)
+            thread.join(self.patience * 2)
 
     def _client(self, kept):
         connection, due = None, time.monotonic()
@@ -75,7 +77,7 @@ class Load:
     def _request(self, connection, turn):
         """Send one request, on the connection or a new one; return the connection if it may be kept."""
         if connection is None:
-            connection = HostConnection(self.port, self.host, PATIENCE)
+            connection = HostConnection(self.port, self.host, self.patience)
         method, path, body = self._next(turn)
         headers = {"Host": self.host, "Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         began = time.monotonic()

@@ -13,6 +13,7 @@ from tests.stack.compose import ENVIRONMENT, docker, log_line
 HOST = "shop.example"
 # The tests ask from one address; and no slow client is given up, so that what attacks is held to the end.
 LIMITS = {"API_RATE": 100_000, "TOKEN_RATE": 100_000, "CLIENT_REQUESTS": 5000, "CLIENT_SECONDS": 60}
+TAGS = ("blue", "green", "migrate", "pgbouncer")  # of the images that a server makes or names
 STEP = re.compile(r"^  (\w+) done in ([\d.]+) s", re.MULTILINE)
 
 
@@ -201,7 +202,7 @@ class Server:
             docker("rm", "--force", "--volumes", *left, check=False)
         if self.volumes():
             docker("volume", "rm", "--force", *self.volumes(), check=False)
-        docker("image", "rm", "--force", *[f"{self.name}:{tag}" for tag in ("blue", "green", "migrate")], check=False)
+        docker("image", "rm", "--force", *[f"{self.name}:{tag}" for tag in TAGS], check=False)
 
 
 def steps(output):

@@ -1,5 +1,7 @@
 """The breaker: a backend that failed is left alone for a while, then tried by one caller."""
 
+from contextlib import suppress
+
 import pytest
 
 from app.breaker import Breaker, OpenError
@@ -47,6 +49,28 @@ def test_opens(breaker):
     """The third failure in a row opens it: the next caller is refused at once."""
     assert fail(breaker, 3) == [AwayError] * 3
     assert (breaker.state, call(breaker)) == ("open", OpenError)
+
+
+def keep_silent(breaker):
+    """Let the backend fail in the way that opens it at once."""
+    with suppress(AwayError), breaker.guard(AwayError, decisive=(AwayError,)):
+        raise AwayError
+
+
+def test_decisive(breaker, clock):
+    """A failure that nobody should wait for again opens it at the first."""
+    assert call(breaker) == "answered"
+    clock.now += 2.1
+    keep_silent(breaker)
+    assert call(breaker) is OpenError
+
+
+def test_decisive_though_others_are_answered(breaker, clock):
+    """While the backend answers others such a failure counts like any other."""
+    assert call(breaker) == "answered"
+    clock.now += 1.9
+    keep_silent(breaker)
+    assert breaker.state == "closed"
 
 
 def test_failures_in_a_row(breaker):

@@ -36,6 +36,18 @@ def test_parameters_stay():
     assert url(DATABASE_URL="postgres://db/shop?sslmode=require").query == {"sslmode": "require"}
 
 
+def test_another_host():
+    """DATABASE_HOST sends the application another way, and migrations on by the one that the URL names."""
+    settings = load("development", {"DATABASE_URL": "postgres://app:pw@db:6543/x", "DATABASE_HOST": "pgbouncer"})
+    assert settings.SQLALCHEMY_DATABASE_URI.render_as_string(hide_password=False).endswith("app:pw@pgbouncer:6543/x")
+    assert settings.MIGRATION_DATABASE_URL.host == "db"
+
+
+def test_another_host_than_none():
+    """SQLite has no host."""
+    assert url(DATABASE_HOST="pgbouncer").host is None
+
+
 def test_other_databases():
     """Another kind of database is refused by its name."""
     with pytest.raises(ConfigError, match="DATABASE_URL: mysql is not supported"):

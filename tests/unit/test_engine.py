@@ -2,6 +2,7 @@
 
 import os
 import time
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
@@ -17,8 +18,8 @@ class Silent:
 
     wait_deadline = 0.02
 
-    def __init__(self, pipe):
-        self.pipe = pipe
+    def __init__(self, pipe, *, made=True):
+        self.pipe, self.made = pipe, made
 
     def poll(self):
         """Want more."""
@@ -80,7 +81,21 @@ def test_server_limits():
 
 def test_client_limit():
     """The client gives up a little later than the server should have: that one's message is better."""
-    assert options(DB_TIMEOUT="1.5")["connect_args"]["connection_factory"].wait_deadline == 2.0
+    connection = made(options(DB_TIMEOUT="1.5"))
+    assert connection.wait_deadline == 1.5 + engine.CLIENT_GRACE
+
+
+def test_a_request_waits_once():
+    """A frozen server costs no request 2 s, by default: neither a statement, nor a ping and a connection after it."""
+    connecting = options()["connect_args"]["connection_factory"].wait_deadline
+    assert engine.PING_DEADLINE + connecting <= made(options()).wait_deadline <= 1.5
+
+
+def made(found):
+    """Return a connection that was just made with create_engine's options, as far as its clock is concerned."""
+    connection = type("Made", (), {"wait_deadline": found["connect_args"]["connection_factory"].wait_deadline})()
+    engine._connected(connection, Record(unused_for=9))
+    return connection
 
 
 def test_sqlite_waits_for_the_lock():
@@ -90,8 +105,24 @@ def test_sqlite_waits_for_the_lock():
 
 def test_silent_server(pipe):
     """A server that says nothing costs a request the deadline, no more."""
-    with pytest.raises(psycopg2.OperationalError, match=r"no answer from the server within 0.02 s"):
+    with pytest.raises(engine.SilenceError, match=r"no answer from the server within 0.02 s"):
         engine._wait(Silent(pipe))
+
+
+def test_silent_from_the_beginning(pipe):
+    """One that was never reached is not one that has fallen silent: it is asked again before all are told."""
+    with pytest.raises(psycopg2.OperationalError) as refusal:
+        engine._wait(Silent(pipe, made=False))
+    assert not isinstance(refusal.value, engine.SilenceError)
+
+
+def test_a_server_that_answers(monkeypatch):
+    """Each answer is waited for as long as the first: what takes many of them is not given up for their sum."""
+    polled, states = [], [extensions.POLL_READ, extensions.POLL_WRITE, extensions.POLL_READ, extensions.POLL_OK]
+    watch = SimpleNamespace(register=lambda *_: None, poll=lambda milliseconds: polled.append(milliseconds) or [0])
+    monkeypatch.setattr(engine.select, "poll", lambda: watch)
+    engine._wait(SimpleNamespace(poll=lambda: states.pop(0), fileno=lambda: 0, wait_deadline=1.5))
+    assert polled == [1500, 1500, 1500]
 
 
 def test_every_wait_is_watched():

@@ -13,6 +13,7 @@ TEXT = (ROOT / ".env.example").read_text(encoding="utf-8")
 LINES = re.findall(r"^(# )?([A-Z_]+)=(.*)$", TEXT, re.MULTILINE)
 DOCUMENTED = [name for _, name, _ in LINES]
 COMPOSES_OWN = {"COMPOSE_PROJECT_NAME", "MIGRATE_IMAGE"}  # set by Compose itself, and by ops for one command
+READ_BY_COMPOSE_ITSELF = {"COMPOSE_PROFILES"}
 
 
 class Recorder(dict):
@@ -65,8 +66,7 @@ def read_by_compose():
     files = ("docker-compose.yml", "docker-compose.prod.yml")
     text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in files)
     passed_on = re.findall(r"^ {4,6}([A-Z_]+):$", text, re.MULTILINE)
-    switches = {"COMPOSE_PROFILES"} if "profiles:" in text else set()
-    return {*re.findall(r"(?<!\$)\$\{?([A-Z_]+)", text), *passed_on, *switches} - COMPOSES_OWN
+    return {*re.findall(r"(?<!\$)\$\{?([A-Z_]+)", text), *passed_on, *READ_BY_COMPOSE_ITSELF} - COMPOSES_OWN
 
 
 def test_names_what_is_read():

@@ -27,7 +27,7 @@ def flask_db(*words, url=NOWHERE):
 def test_sql():
     """`flask db upgrade --sql` prints the limits and each migration as a transaction, and needs no server."""
     printed = flask_db("upgrade", "--sql")
-    assert printed.index("SET lock_timeout = '1000ms'") < printed.index("SET statement_timeout = '600s'")
+    assert printed.index("SET lock_timeout = '625ms'") < printed.index("SET statement_timeout = '600s'")
     assert printed.index("statement_timeout") < printed.index("BEGIN") < printed.index("CREATE TABLE products")
     assert printed.count("BEGIN;") == printed.count("COMMIT;") == 4
 

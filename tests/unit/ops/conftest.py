@@ -42,7 +42,7 @@ class Shop:
             (folder / path).write_text("split_clients $a $b { * web-blue; }\n", encoding="utf-8")
         for name in SECRETS:
             (folder / "secrets" / name).write_text("secret", encoding="utf-8")
-        for name in ("ops", "postgres", "acme", "backup", "nginx"):
+        for name in ("ops", "postgres", "pgbouncer", "acme", "backup", "nginx"):
             (folder / name).mkdir()
 
     def site(self, *, dry=False):
@@ -63,6 +63,7 @@ class Shop:
             "nginx/production.conf",
             "ops/__main__.py",
             "postgres/roles.sh",
+            "pgbouncer/start.sh",
             "acme/care.py",
             "backup/care.sh",
         ):

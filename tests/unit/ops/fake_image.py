@@ -14,6 +14,7 @@ class Image:
     ready: int = 200
     api: int = 200
     pending: str = "[]"
+    findings: str = "[]"  # of its scripts/check_production.py
     also_in: tuple = ()  # other registries from which the same image was fetched before
     registry: str = "registry.example"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from ops import serving
-from ops.commands import OURS, Compose
+from ops.commands import OURS, PRODUCTION, Compose
 from ops.runner import Runner
 from ops.serving import COLOURS, DOORS, Serving
 from tests.unit.ops.faults import CommandError
@@ -58,6 +58,7 @@ class Server:
     trials: set = field(default_factory=set)  # volumes on which one runs where nobody reaches it
     filled: dict = field(default_factory=dict)  # what each volume has been through
     backups: list = field(default_factory=list)  # what backup/list.sh prints
+    optional: dict = field(default_factory=dict)  # services whose profile is on
     hashes: dict = field(default_factory=lambda: {"db": "1", "nginx": "1", "web-blue": "1", "migrate": "1"})
     environment: dict = field(default_factory=dict)  # of the command that is carried out
     made_from: dict = field(default_factory=lambda: {"db": "1", "nginx": "1"})
@@ -129,7 +130,7 @@ class Server:
         secrets = {name: {"file": str(self.folder / "secrets" / name)} for name in SECRETS}
         ops = {"smoke": "/api/products", "repository": self.repository}
         backup = {"volumes": [{"target": "/backups", "source": str(self.folder / "backups")}]}
-        services = {"web-blue": web, "web-green": web, "nginx": nginx, "backup": backup}
+        services = {"web-blue": web, "web-green": web, "nginx": nginx, "backup": backup, **self.optional}
         volumes = {"db": {"name": self.wanted}}
         return json.dumps({"name": "shop", "services": services, "volumes": volumes, "secrets": secrets, "x-ops": ops})
 
@@ -180,6 +181,8 @@ class Server:
             assert self.trials == {self.environment["DB_VOLUME"]}
             return ""
         image = next(image for image in self.images.values() if f"MIGRATE_IMAGE={image.name}" in self.done[-1])
+        if PRODUCTION in words[-1]:
+            return image.findings
         return image.pending if words[-1] == "pending" else ""
 
     def _list(self, words):

@@ -23,6 +23,14 @@ def test_roles(shop):
     assert check.check(shop.site()).startswith("the database's roles are not up to date: ")
 
 
+def test_pgbouncer(shop):
+    """Where its profile is on, so that Compose shows it, PgBouncer is started with what keeps data."""
+    shop.server.optional = {"pgbouncer": {}}
+    check.check(shop.site())
+    started = next(done for done in shop.server.done if " up " in done)
+    assert started.endswith(" pgbouncer db redis-cache redis-sessions nginx")
+
+
 def test_missing_secrets(shop):
     """Secrets that are missing are all named, with the remedy, before anything is started."""
     shutil.rmtree(shop.folder / "secrets")
@@ -97,6 +105,14 @@ def test_changed_care(shop, name, services):
     (found.bundle / name).write_text("changed", encoding="utf-8")
     check.install(shop.site(), found)
     assert [done.partition(" restart ")[2] for done in shop.server.done if " restart " in done] == [services]
+
+
+def test_an_older_bundle(shop):
+    """What an older release does not bring yet stays as it is: a rollback to it is not stopped by that."""
+    second = shop.fetched("second")
+    shutil.rmtree(release.bundle_of(shop.site(), second.name) / "pgbouncer")
+    assert check.install(shop.site(), release.find(shop.site(), second.name)) == ""
+    assert (shop.folder / "pgbouncer/start.sh").read_text(encoding="utf-8") == "first"
 
 
 def test_the_bundle_is_what_is_installed():

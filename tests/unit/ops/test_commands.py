@@ -42,6 +42,11 @@ def test_migrate():
     assert COMPOSE.migrate(IMAGE, "flask", "db", "upgrade") == ["env", f"MIGRATE_IMAGE={IMAGE}", *PREFIX, *words]
 
 
+def test_trial():
+    """A database on trial has no PgBouncer beside it, so the release that looks at it asks it directly."""
+    assert "DATABASE_HOST=db" in COMPOSE.trial("shop", "shop_db-2").config()
+
+
 def test_verify_signature():
     """The signature is checked with the server's key, of the digest that will run."""
     expected = ["cosign", "verify", "--key", "/srv/shop/secrets/cosign.pub", "--insecure-ignore-tlog=true", IMAGE]

@@ -1,0 +1,1 @@
+"""The checks of scripts/check_production.py, one concern a module."""
