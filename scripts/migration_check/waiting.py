@@ -50,8 +50,8 @@ def _rows(before: State, after: State) -> Iterator[str]:
         who = "everybody" if any(after.of(name).closed for name in locked) else "every writer"
         yield (
             f"rows of {_list(touched)} are read or changed in a transaction that has locked {_list(locked)}, and {who} "
-            f"waits for its end. Give the rows a migration of their own, in batches and in {AUTOCOMMIT}; add a "
-            "constraint NOT VALID, and VALIDATE it in such a block."
+            "waits for its end. Give the rows a migration of their own, by `app.backfill.in_batches`; add a constraint "
+            f"NOT VALID, and VALIDATE it in a later migration, in {AUTOCOMMIT}."
         )
 
 

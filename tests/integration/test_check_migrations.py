@@ -105,7 +105,7 @@ BAD = {
     ),
     "function dropped": (
         "op.execute(\"DO $$ BEGIN EXECUTE 'DROP FUNCTION one()'; END $$\")",
-        "function one() can no longer be used by app, app_owner",
+        "function one() can no longer be used by app, app_backup, app_monitor, app_owner",
     ),
     "privilege taken": (
         'op.execute("REVOKE INSERT ON products FROM app")',
@@ -146,6 +146,10 @@ GOOD = {
     "concurrent index": (
         BLOCK + 'op.drop_index("ix_products_version", postgresql_concurrently=True, if_exists=True)\n'
         '    op.create_index("ix_products_version", "products", ["version"], postgresql_concurrently=True)'
+    ),
+    "backfill": (
+        "from app.backfill import in_batches\n"
+        "in_batches(op, 'products', \"colour = 'blue'\", \"colour = 'red' AND name LIKE 'B%'\")"
     ),
     "column that refers to a new table": (
         NEW_TABLE + '\nop.add_column("products", sa.Column("maker_id", sa.BigInteger))\n'

@@ -13,7 +13,7 @@ import pytest
 from tests.helpers import wait_for
 from tests.stack.client import is_problem
 from tests.stack.confinement import has_default_route, privileges_beyond, processes
-from tests.stack.load import Load
+from tests.stack.load import Load, Request, light
 from tests.stack.server import HOST
 
 REPLICAS = 2
@@ -32,11 +32,18 @@ class FullLoad(Load):
     patience = 30  # it is not claimed that a server is quick whose processors have far more to do than they can
 
     def __init__(self, server):
-        super().__init__(server.https, HOST, server.token(), keeping=CLIENTS, fresh=0, rate=1e6)
+        super().__init__(server.https, HOST, server.token(), keeping=CLIENTS, fresh=0, rate=1e6, choose=uncached())
 
-    def _next(self, turn):
-        asked = super()._next(turn)
-        return asked if asked[0] == "POST" else ("GET", new_list(), None)
+
+def uncached():
+    """Return a choice of lists that nobody has asked for, and of now and then a new product."""
+    choose = light()
+
+    def one(turn):
+        request = choose(turn)
+        return request if request.method == "POST" else Request("GET", new_list())
+
+    return one
 
 
 def new_list():
