@@ -26,7 +26,8 @@ parent_in() { # FOLDER: the newest backup, if what it rests on is not too old
   newest=$(newest "$1")
   full=$newest
   while name=$(about "$1/$full" parent) && [[ -n $name ]]; do full=$name; done
-  [[ -z $full ]] || (($(date +%s) - $(about "$1/$full" started) > week)) || echo "$newest"
+  [[ -n $full && -r $1/$full/about && -r $1/$newest/data/backup_manifest ]] || return
+  (($(date +%s) - $(about "$1/$full" started) > week)) || echo "$newest"
 }
 
 take() { # FOLDER KIND PARENT

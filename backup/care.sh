@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: care.sh                for ever: a dump and a base backup every day at BACKUP_TIME (UTC), and at once what there is none of yet
-#        care.sh now            both, now
+#        care.sh now [JOB]      both, or one of them, now; prints their names
 #        care.sh give-way       end what reads tables now: a migration wants their locks, and a dump can be made again
 #        care.sh check JOB...   the health check: fails when something is wrong with a job, or it is late
 set -uo pipefail
@@ -10,7 +10,7 @@ retry=900 # seconds until a job that failed is tried again
 
 main() {
   case ${1:-} in
-    now) now ;;
+    now) now "${@:2}" ;;
     check) check "${@:2}" ;;
     give-way) give_way ;;
     '') for_ever ;;
@@ -42,8 +42,8 @@ on: python3 -m ops backup. If it began empty because the other one was lost: pyt
 
 now() {
   local job failed=0
-  for job in base dump; do
-    run "$job" || failed=1
+  for job in ${1:-base dump}; do
+    if run "$job"; then state "$job" name; else failed=1; fi
   done
   metrics
   return "$failed"
@@ -52,6 +52,7 @@ now() {
 is_due() { # JOB
   local today last
   [[ -z $(state "$1" error) ]] || (($(date +%s) - $(state "$1" checked) > retry)) || return 1
+  [[ $1 != dump || $(cat "$status/.give-way" 2>/dev/null || echo 0) -lt $(date +%s) ]] || return 1
   has_any "$1" || return 0
   today=$(date --utc --date "$BACKUP_TIME" +%s)
   ((today <= $(date +%s))) || today=$((today - 86400))
@@ -86,7 +87,8 @@ run() { # JOB: alone, and writes down how it went
   if name=$(bash "$here/$1.sh" 2>/tmp/error-"$1"); then
     note "$1" '' "name=$name" "seconds=$((SECONDS - began))"
     log INFO "$1: $name in $((SECONDS - began)) s"
-    bash "$here/prune.sh" || log ERROR 'what is old could not be taken away'
+    grep -h '"level"' "/tmp/error-$1" >&2 # what it had to say, though it succeeded
+    bash "$here/prune.sh" 2>/tmp/error-prune || fail "$1" "what is old could not be taken away: $(tail -n 1 /tmp/error-prune)"
   else
     error=$(tail -n 4 /tmp/error-"$1")
     fail "$1" "${error:-ended without a word}"
@@ -94,7 +96,8 @@ run() { # JOB: alone, and writes down how it went
   fi
 }
 
-give_way() {
+give_way() { # and for ten minutes no dump is begun
+  date --date '10 minutes' +%s >"$status/.give-way"
   sql --command "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE usename = CURRENT_USER AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 }

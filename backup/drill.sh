@@ -29,9 +29,17 @@ for_ever() {
 is_due() { # not since last Sunday; what failed is tried again after six hours
   local last sunday
   [[ -z $(state drill error) ]] || (($(date +%s) - $(state drill checked) > 21600)) || return 1
-  sunday=$(date --utc --date "last Sunday $DRILL_TIME" +%s)
+  sunday=$(($(date --utc --date "$DRILL_TIME" +%s) - $(date --utc +%w) * 86400))
+  ((sunday <= $(date +%s))) || sunday=$((sunday - 604800))
   last=$(state drill succeeded)
-  ((${last:-$(stat --format %Y "$backups/dumps" 2>/dev/null || date +%s)} < sunday))
+  ((${last:-$(oldest)} < sunday))
+}
+
+oldest() { # when the first backup was begun; without one a drill is not due
+  local first
+  first=$(find "$backups/dumps" -mindepth 1 -maxdepth 1 -name '2*' 2>/dev/null | sort | head -n 1)
+  first=$(about "${first:-none}" started)
+  echo "${first:-$(date +%s)}"
 }
 
 run() { # alone, and writes down how it went

@@ -4,9 +4,9 @@
 set -euo pipefail
 
 main() {
-  local found each
+  local found each number=${1##*/}
   case $2 in
-    *.history) found=$(compgen -G "${1%-*}-*/wal/$2" | head -n 1) ;;
+    *.history) found=$(compgen -G "${1%/*}/${number%%-*}-*/wal/$2" | head -n 1) ;;
     *) found=$1/wal/$2 ;;
   esac
   for each in "$found" "$found.partial" "$found"; do # it may get its name between two looks

@@ -29,8 +29,8 @@ lineage() { # the number of the database that serves, and its timeline
 refuse_full_disk() { # MEGABYTES: which are about to be written
   local free
   free=$(df --output=avail --block-size=1M "$backups" | tail -n 1)
-  ((free >= ${BACKUP_FREE:-2048} + $1)) ||
-    die "The backups' disk has $((free)) MiB free. $1 are needed, and BACKUP_FREE=${BACKUP_FREE:-2048} are to stay free."
+  ((free >= ${BACKUP_FREE:-3072} + $1)) ||
+    die "The backups' disk has $((free)) MiB free. $1 are needed, and BACKUP_FREE=${BACKUP_FREE:-3072} are to stay free."
 }
 
 with_room() { # COMMAND...: runs it, and ends it when the disk is about to be full, for it may be the database's too

@@ -21,7 +21,7 @@ main() {
   case ${1:-} in
     '') for_ever ;;
     now) run ;;
-    check) [ -z "$(state offsite error)" ] || stop "$(state offsite error)" ;;
+    check) [ -z "$(fault offsite)" ] || stop "$(fault offsite)" ;;
     fetch) fetch ;;
     *) stop "offsite.sh: $1 is not known" ;;
   esac
@@ -63,9 +63,10 @@ run() { # alone, and writes down how it went
 copy() { # and once a day takes old copies away, and reads a twentieth of all to see whether it is well
   hold
   open_repository || return
+  restic unlock || return # what a killed one has left, when it is half an hour old
+  refuse_anothers || return
   restic backup --no-scan --host backups --exclude '.*' "$backups" || return
   [ "$tidied" != "$(date -u +%Y-%m-%d)" ] || return 0
-  restic unlock || return # what a killed one has left
   restic forget --host backups --keep-within "${OFFSITE_DAYS:-30}d" --keep-last 3 --prune || return
   restic check --read-data-subset 5% || return
   tidied=$(date -u +%Y-%m-%d)
@@ -83,6 +84,17 @@ open_repository() { # made, if it is not there
   code=$?
   [ $code -eq 10 ] || return $code
   restic init
+}
+
+refuse_anothers() { # copies, of a database that is not here: a machine that replaces another one would push them out
+  local there each
+  there=$(restic ls latest --host backups "$backups" 2>/dev/null | grep -E '/[0-9]+-[0-9]+$') || return 0
+  for each in "$backups"/[0-9]*-[0-9]*; do
+    case "$there" in *"/${each##*/}"*) return 0 ;; esac
+  done
+  echo 'RESTIC_REPOSITORY has copies of another database than the one here. If this machine takes its place:' \
+    'python3 -m ops restore --offsite. If not, give another RESTIC_REPOSITORY.' >&2
+  return 1
 }
 
 explain() { # EXIT-CODE: https://restic.readthedocs.io/en/stable/075_scripting.html#exit-codes

@@ -8,6 +8,7 @@ main() {
   local serving folder limit
   exec 8>"$backups/.reading"
   flock --nonblock 8 || return 0 # a restore may be reading what is old; the next time will do
+  rm -rf "$backups"/.2-* # of a prune that was killed
   serving=$(lineage)
   limit=$(($(date +%s) - ${BACKUP_DAYS:-7} * 86400))
   for folder in "$backups"/[0-9]*-[0-9]*; do

@@ -51,6 +51,7 @@ chain() { # FOLDER NAME: the names of what a backup rests on, and its own, the f
 lay_out_base() { # FOLDER NAME
   local names
   mapfile -t names < <(chain "$1" "$2" | sed "s|.*|$1/&/data|")
+  refuse_no_room "${names[@]}"
   if ((${#names[@]} > 1)); then
     pg_combinebackup --output "$PGDATA" "${names[@]}"
   else
@@ -61,7 +62,15 @@ lay_out_base() { # FOLDER NAME
   sync --file-system "$PGDATA"
 }
 
+refuse_no_room() { # FOLDER...: for as much as they have, with a gibibyte left: the live database may be on that disk
+  local needed free
+  needed=$(du --summarize --total --block-size=1M "$@" | tail -n 1 | cut -f 1)
+  free=$(df --output=avail --block-size=1M "${PGDATA%/*/*}" | tail -n 1)
+  ((free > needed + 1024)) || die "$((free)) MiB are free where the database would be laid out, and $needed and 1024 are needed."
+}
+
 lay_out_dump() { # FOLDER
+  refuse_no_room "$1" "$1" "$1" "$1"
   initdb --pgdata "$PGDATA" --username postgres --auth scram-sha-256 --pwfile /run/secrets/postgres_password --data-checksums >/dev/null
   start "listen_addresses = ''"
   grep -vE '^CREATE ROLE postgres;' "$1/roles.sql" | sql --dbname postgres
@@ -125,7 +134,8 @@ start() { # SETTING...: the server on $PGDATA, for nobody but us; returns when w
   postgres -D "$PGDATA" -c config_file=/tmp/restore.conf >/tmp/server.log 2>&1 &
   until [[ $(sql --dbname postgres --command 'SELECT pg_is_in_recovery()' 2>/dev/null) == f ]]; do
     kill -0 $! 2>/dev/null || {
-      grep -E 'FATAL|PANIC' /tmp/server.log | grep -vE 'is starting up|not accepting connections' | tail -n 4 >&2
+      grep -E 'FATAL|PANIC' /tmp/server.log | grep -vE 'is starting up|not accepting connections' | tail -n 4 >&2 ||
+        echo "Postgres ended without a word: $(tail -n 1 /tmp/server.log)" >&2
       return 1
     }
     sleep 0.1

@@ -37,7 +37,8 @@ receive() { # until it ends, or the disk is nearly full; what it prints says why
     (refuse_full_disk 16) || break
     behind=$(sql --command "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), flush_lsn)
       FROM pg_stat_replication WHERE application_name = 'archive'")
-    [[ -z $behind ]] || note wal '' "behind=$behind" "lineage=$(basename "${folder%/wal}")"
+    # What has not come yet is no success: a restore could not reach it.
+    [[ -z $behind ]] || ((behind > 16777216)) || note wal '' "behind=$behind" "lineage=$(basename "${folder%/wal}")"
     sleep "$look" &
     wait -n "$receiver" $!
   done
@@ -47,19 +48,21 @@ receive() { # until it ends, or the disk is nearly full; what it prints says why
 
 put_aside_what_has_a_gap() { # FOLDER: where the server no longer has what would follow on what lies there
   local last next kept
+  kept=$(sql --command "SELECT wal_status, pg_walfile_name(restart_lsn) FROM pg_replication_slots
+    WHERE slot_name = '$slot'") || return
   last=$(find "$1" -name '????????????????????????*' -printf '%f\n' 2>/dev/null | sort | tail -n 1)
-  [[ -n $last ]] || return 0
-  kept=$(sql --command "SELECT wal_status, pg_walfile_name(restart_lsn) FROM pg_replication_slots WHERE slot_name = '$slot'") || return
   next=$last
-  [[ $last == *.partial ]] || next=$(after "$last")
-  if [[ ${kept%%|*} == lost ]]; then
-    pg_receivewal --slot "$slot" --drop-slot || return
-    pg_receivewal --slot "$slot" --create-slot || return
-  elif [[ ! ${kept#*|} > ${next%.partial} ]]; then
+  [[ $last == *.partial || -z $last ]] || next=$(after "$last")
+  if [[ ${kept%%|*} != lost && -z $last ]] || [[ ${kept%%|*} != lost && -n ${kept#*|} && ! ${kept#*|} > ${next%.partial} ]]; then
     return 0
   fi
-  log ERROR "WAL after $last was not received, and the server no longer has it: a new full backup is needed"
-  mv "${1%/wal}" "${1%/wal}.until-$(date +%s)"
+  if [[ -d $1 ]]; then
+    log ERROR "WAL after ${last:-the beginning} was not received, and the server no longer has it: a new full backup is needed"
+    mv "${1%/wal}" "${1%/wal}.until-$(date +%s)" || return
+  fi
+  if [[ ${kept%%|*} == lost ]]; then
+    pg_receivewal --slot "$slot" --drop-slot && pg_receivewal --slot "$slot" --create-slot
+  fi
 }
 
 after() { # SEGMENT: the name of the one that follows, of 16 MiB each

@@ -19,7 +19,7 @@ fault_in() { # FOLDER TIMELINE LSN: what is wrong, in words that follow "The WAL
   copy=$(mktemp --directory "$backups/.segments.XXXX") # of names: they change while the stream goes on
   ln "$1"/????????????????????????* "$copy"
   newest=$(find "$copy" -type f -printf '%f\n' | sort | tail -n 1)
-  [[ $newest != *.partial ]] || cp "$copy/$newest" "$copy/${newest%.partial}"
+  [[ $newest != *.partial ]] || cp --remove-destination "$copy/$newest" "$copy/${newest%.partial}"
   newest=${newest%.partial}
   said=$(pg_waldump --quiet --path "$copy" --timeline "$2" --start "$3" 2>&1)
   position=$(grep -oE '[0-9A-F]+/[0-9A-F]+' <<<"$said" | tail -n 1)
@@ -36,5 +36,6 @@ ends_at() { # SEGMENT LSN: is there nothing behind the record that begins there,
   offset=$((16#${2#*/} & 0xFFFFFF))
   length=$(od --address-radix n --format u4 --skip-bytes "$offset" --read-bytes 4 "$1")
   ((length == 0)) || length=$(((length < 1048576 ? length : 1048576) + 8192))
+  ((offset + length < 16777216)) || return 0
   cmp --quiet --ignore-initial "$((offset + length)):0" --bytes "$((16777216 - offset - length))" "$1" /dev/zero
 }

@@ -18,7 +18,7 @@ MOUNTED = (
     "acme",
     "backup",
 )  # of a bundle, besides nginx'; mirrored file by file, so that the folder stays the same
-CARERS = {"acme": ("certbot",), "backup": commands.KEEPERS}  # who runs the files of which folder
+CARED_FOR = ("acme", "backup")  # folders whose files run for as long as their services do
 FREE_BYTES = 2 * 2**30
 START_SECONDS = 900  # on a new server it fetches images first
 
@@ -28,7 +28,10 @@ def check(site: Site) -> str:
     refuse_missing_secrets(site)
     refuse_full_disk(site)
     site.runner.change(site.compose.start_lasting(*lasting(site)), timeout=START_SECONDS)
-    return "; ".join(note for note in (put_roles_right(site), changes(site)) if note)
+    notes = [put_roles_right(site), changes(site)]
+    if site.config["services"]["db"].get("environment", {}).get("SYNCHRONOUS_ARCHIVE") == "on":
+        notes.append(try_to(site, site.compose.start_carers("wal")))  # without it no migration would be committed
+    return "; ".join(note for note in notes if note)
 
 
 def lasting(site: Site) -> list[str]:
@@ -89,7 +92,8 @@ def changed_services(site: Site) -> list[str]:
     for container in running:
         labels = dict(label.partition("=")[::2] for label in container["Labels"].split(","))
         found[container["Service"]] = labels.get("com.docker.compose.config-hash")
-    lasting = sorted(name for name in wanted if name != "migrate" and not name.startswith("web-"))
+    made_anew = {"migrate", "certbot", *site.keepers}  # by each deploy, as the colours are
+    lasting = sorted(name for name in wanted if name not in made_anew and not name.startswith("web-"))
     return [name for name in lasting if found.get(name) not in {None, wanted[name]}]
 
 
@@ -102,13 +106,15 @@ def install(site: Site, found: Release) -> str:
         return ""
     files.swap(found.bundle / "ops", site.folder / "ops")
     brought = [name for name in MOUNTED if (found.bundle / name).is_dir()]  # an older release may lack one
-    changed = [name for name in CARERS if name in brought and not files.same(found.bundle / name, site.folder / name)]
+    changed = [
+        name for name in CARED_FOR if name in brought and not files.same(found.bundle / name, site.folder / name)
+    ]
     for name in brought:
         files.mirror(found.bundle / name, site.folder / name)
     files.copy(found.file, site.folder / FILE)
     words = [
         site.compose.start_carers("certbot", *site.keepers),
-        *(site.compose.restart(*CARERS[name]) for name in changed),
+        *(site.compose.restart(*(site.keepers if name == "backup" else ("certbot",))) for name in changed),
     ]
     return "; ".join(
         f"certificates or backups are not cared for: {why}" for each in words if (why := try_to(site, each))

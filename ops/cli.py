@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from ops import backups, certificates, deploy, fetch, gate, init, promotion, restore, status
+from ops import backups, certificates, deploy, fetch, gate, init, promotion, restore, status, upgrade
 from ops.canary import Watch
 from ops.deploy import Wish
 from ops.errors import Failure, Interrupted, Refusal
@@ -87,6 +87,8 @@ def other(site: Site, options: argparse.Namespace) -> None:
         promotion.abort(site)
     elif options.command == "restore":
         restore.restore(site, options.to, options.backup, offsite=options.offsite, agreed=options.yes)
+    elif options.command == "upgrade":
+        upgrade.upgrade(site, options.major, agreed=options.yes)
     elif options.command == "backups":
         backups.backups(site, as_json=options.json)
     elif options.command in {"backup", "drill"}:
@@ -148,6 +150,9 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--backup", default="", metavar="NAME", help="as it was when this backup was made")
     build.add_argument("--offsite", action="store_true", help="first bring the newest copy back from elsewhere")
     build.add_argument("--yes", action="store_true", help="do not ask")
+    move = command("upgrade", "move the database to a newer major version of Postgres; users only read meanwhile")
+    move.add_argument("major", type=int, metavar="VERSION", help="such as 19")
+    move.add_argument("--yes", action="store_true", help="do not ask")
     command("drill", "restore the newest backups into a container that is thrown away, and compare")
     command("status", "what runs, what serves, what was done").add_argument("--json", action="store_true")
     show = command("logs", "what the services say")

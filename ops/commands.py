@@ -17,6 +17,7 @@ KEEPERS = ("wal", "backup", "drill")  # what makes and tries backups
 OFFSITE, WEBHOOK = "offsite", "webhook"  # what copies them elsewhere and tells of them, where that is switched on
 RESTORED = "ops=restored"  # volumes that a restore has made
 OURS = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
+ONE_OFF = ("run", "--rm", "--no-deps", "-T", "--label", OURS)
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class Compose:
         compose = ["docker", "compose", "--project-directory", str(self.folder), "--file", str(self.file), *words]
         return ["env", *known, *compose] if known else compose
 
-    def trial(self, name: str, volume: str) -> Compose:
-        """Return the same for a project beside this one, whose database is on another volume, not archived."""
-        settings = {
-            "COMPOSE_PROJECT_NAME": f"{name}-trial",
-            "DB_VOLUME": volume,
-            "SYNCHRONOUS_ARCHIVE": "off",
-            "DATABASE_HOST": "db",  # there is no PgBouncer beside it
-        }
-        return Compose(self.folder, self.file, tuple(f"{name}={value}" for name, value in settings.items()))
+    def having(self, settings: dict[str, str]) -> Compose:
+        """Return the same with settings that are not those of .env."""
+        known = tuple(f"{name}={value}" for name, value in settings.items())
+        return Compose(self.folder, self.file, (*self.environment, *known))
+
+    def trial(self, name: str, settings: dict[str, str]) -> Compose:
+        """Return the same for a project beside this one, whose database is another one, and archived by nobody."""
+        alone = {"SYNCHRONOUS_ARCHIVE": "off", "DATABASE_HOST": "db"}  # there is no PgBouncer beside it
+        return self.having({"COMPOSE_PROJECT_NAME": f"{name}-trial", **alone, **settings})
 
     def config(self) -> Words:
         """Everything the file says, with the settings put in, as JSON."""
@@ -66,7 +67,7 @@ class Compose:
 
     def fetch_backups(self) -> Words:
         """Bring the newest copy of the backups back from elsewhere."""
-        return self.words("run", "--rm", "--no-deps", "-T", "--label", OURS, "fetch")
+        return self.words(*ONE_OFF, "fetch")
 
     def stop(self, *services: str) -> Words:
         """Stop services; their containers stay."""
@@ -88,10 +89,17 @@ class Compose:
         """Try a restore, in a container that is thrown away."""
         return self.words("run", "--rm", "--no-deps", "-T", "drill", "bash", "/opt/backup/drill.sh", "now")
 
-    def restore_step(self, volume: str, *words: str) -> Words:
-        """Do a step of a restore, on a volume of its own."""
-        run = ("run", "--rm", "--no-deps", "-T", "--label", OURS, "restore", "bash", "/opt/backup/restore.sh", *words)
-        return self.words(*run, DB_VOLUME=volume)
+    def restore_step(self, *words: str) -> Words:
+        """Do a step of a restore."""
+        return self.words(*ONE_OFF, "restore", "bash", "/opt/backup/restore.sh", *words)
+
+    def dump(self) -> Words:
+        """Dump the database now, in a container of its own."""
+        return self.words(*ONE_OFF, "backup", *BACKUP, "now", "dump")
+
+    def read_only(self, state: str) -> Words:
+        """Let the application write nothing ("on"), or write again ("off")."""
+        return self.beside("db", "bash", "/opt/postgres/read_only.sh", state)
 
     def beside(self, service: str, *words: str) -> Words:
         """Run a command in a service's container."""
@@ -107,8 +115,7 @@ class Compose:
 
     def migrate(self, image: str, *words: str) -> Words:
         """Run a command in IMAGE as the schema's owner; without one, the migrations."""
-        run = ("run", "--rm", "--no-deps", "-T", "--label", OURS, "migrate", *words)
-        return self.words(*run, MIGRATE_IMAGE=image)
+        return self.words(*ONE_OFF, "migrate", *words, MIGRATE_IMAGE=image)
 
     def check_production(self, image: str) -> Words:
         """Let IMAGE look at the server; prints its findings as JSON, `null` if it cannot, and fails for neither."""

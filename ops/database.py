@@ -1,4 +1,4 @@
-"""Which volume is the database's: a line of .env. A restore fills another volume, and then changes that line."""
+"""Which volume is the database's, and of which Postgres: lines of .env, which change when another one is filled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ops.errors import Failure
 from ops.progress import say, step
 from ops.site import Site
 
-SETTING = "DB_VOLUME"
+VOLUME, MAJOR = "DB_VOLUME", "POSTGRES_MAJOR"
 START_SECONDS = 900  # what was killed replays its WAL first
 STOP_SECONDS = 180
 
@@ -19,13 +19,17 @@ def volume(site: Site) -> str:
     return str(site.config["volumes"]["db"]["name"])
 
 
-def change_over(site: Site, new: str, what: str) -> None:
-    """Let the database run on another volume; killed meanwhile, the next command finishes it or starts the old one."""
-    old = volume(site)
-    files.write(site.restore_file, json.dumps({"volume": new, "replaced": old, "what": what}))
+def change_over(site: Site, settings: dict[str, str], what: str) -> None:
+    """Let the database run by other settings; killed meanwhile, the next command finishes it or starts the old one."""
+    begin(site, settings[VOLUME], what)
     site.runner.change(site.compose.stop(*site.keepers, "db"), timeout=STOP_SECONDS)
-    name_volume(site, new)
+    put_settings(site, settings)
     settle(site.fresh())
+
+
+def begin(site: Site, new: str, what: str) -> None:
+    """Write down that the database is to run on another volume."""
+    files.write(site.restore_file, json.dumps({"volume": new, "replaced": volume(site), "what": what}))
 
 
 def settle(site: Site) -> None:
@@ -36,6 +40,7 @@ def settle(site: Site) -> None:
     changed = volume(site) == under_way["volume"]
     with step(f"start on {volume(site)}"):
         site.runner.change(site.compose.start_anew("db"), timeout=START_SECONDS)
+        site.runner.change(site.compose.read_only("off"))
         site.runner.change(site.compose.start_anew("--force-recreate", "redis-cache"))  # it has answers from before
         site.runner.change(site.compose.start_carers(*site.keepers))
     details = {"image": "", "release": under_way["what"]}
@@ -45,18 +50,12 @@ def settle(site: Site) -> None:
     site.restore_file.unlink()
 
 
-def name_volume(site: Site, name: str) -> None:
-    """Write the volume's name into .env, in one step."""
+def put_settings(site: Site, settings: dict[str, str]) -> None:
+    """Write settings into .env, all of them in one step."""
     path = site.folder / ".env"
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(f"{SETTING}=")]
-    files.write(path, "\n".join([*lines, f"{SETTING}={name}", ""]))
-
-
-def kept(site: Site) -> list[str]:
-    """Return the volumes that a restore has replaced, and that are still there, oldest first."""
-    replaced = [str(entry["replaced"]) for entry in history.entries(site.history_file) if "replaced" in entry]
-    there = set(site.runner.look(commands.volumes(site.name)).split())
-    return [name for name in dict.fromkeys(replaced) if name in there and name != volume(site)]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    others = [line for line in lines if line.partition("=")[0] not in settings]
+    files.write(path, "\n".join([*others, *(f"{name}={value}" for name, value in settings.items()), ""]))
 
 
 def clear_unfinished(site: Site) -> None:

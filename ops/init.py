@@ -113,6 +113,7 @@ def make_backup_folders(site: Site) -> None:
         if not path.exists():
             path.mkdir(parents=True)
             path.chmod(mode)
+        if path.stat().st_uid != credentials.SERVERS:
             site.runner.change(commands.give(path, credentials.SERVERS, ["."], site.nginx_image))
     say(f"  backups: {site.backups}")
 

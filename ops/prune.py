@@ -20,7 +20,8 @@ def prune(site: Site) -> None:
         return  # a command that has not ended may need what looks old
     entries = history.entries(site.history_file)
     kept = kept_digests(entries) | {digest(image) for colour in COLOURS for image in release.images_on(site, colour)}
-    old = list(dict.fromkeys(entry["image"] for entry in entries if digest(entry["image"]) not in kept))
+    brought = dict.fromkeys(entry["image"] for entry in entries if entry["image"])  # a restore brings none
+    old = [image for image in brought if digest(image) not in kept]
     with step("prune") as current:
         removed = [image for image in old if _remove(site, image)]
         current.note = f"{len(removed)} removed, {len(kept)} kept"

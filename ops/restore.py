@@ -33,28 +33,44 @@ class Plan:
 
 def restore(site: Site, to: str, name: str, *, offsite: bool, agreed: bool) -> None:
     """Restore the newest backup, up to the last moment or the one asked for, or a backup by its name."""
+    refuse_unasked(agreed=agreed)
+    wanted = parse(to) if to else None
+    with exclusive(site, "restore"):
+        fetched = fetch(site) if offsite else None
+        replace(site, choose(backups.catalogue(site, only=fetched), wanted, name), {}, agreed=agreed)
+
+
+def refuse_unasked(*, agreed: bool) -> None:
+    """Raise Refusal where there is nobody to ask and nobody has agreed beforehand."""
     if not agreed and not sys.stdin.isatty():
         raise Refusal(
             "It asks before it replaces anything, and there is nobody to ask. Give --yes to agree beforehand."
         )
-    wanted = parse(to) if to else None
-    with exclusive(site, "restore"):
-        fetched = fetch(site) if offsite else None
-        plan = choose(backups.catalogue(site, only=fetched), wanted, name)
-        say(f"  {plan.text}")
-        refuse_full_disk(site, plan)
+
+
+def replace(site: Site, plan: Plan, settings: dict[str, str], *, agreed: bool) -> None:
+    """Build another database, look at it, ask, and let it take the live one's place, with these settings besides."""
+    say(f"  {plan.text}")
+    refuse_full_disk(site, plan)
+    clear(site)
+    settings = {**settings, database.VOLUME: new_volume(site)}
+    try:
+        build(site, plan, settings)
+        with trial(site, settings):
+            look(site, settings)
+        agree(site, plan, agreed=agreed)
+    except (Exception, Interrupted, KeyboardInterrupt):
         clear(site)
-        volume = f"{site.name}_db-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
-        site.runner.change(commands.make_volume(site.name, volume))
-        try:
-            build(site, plan, volume)
-            with trial(site, volume):
-                look(site, volume)
-            agree(site, plan, volume, agreed=agreed)
-        except (Exception, Interrupted, KeyboardInterrupt):
-            clear(site)
-            raise
-        change_over(site, plan, volume)
+        raise
+    change_over(site, plan, settings)
+
+
+def new_volume(site: Site) -> str:
+    """Make an empty volume, by a name that there has never been, and return that."""
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    name = f"{site.name}_db-{moment}-{secrets.token_hex(2)}"
+    site.runner.change(commands.make_volume(site.name, name))
+    return name
 
 
 def fetch(site: Site) -> set[str]:
@@ -89,8 +105,9 @@ def choose(found: Catalogue, to: datetime | None, name: str) -> Plan:
     if not bases:
         raise Refusal("There is no base backup. A dump is restored by its name: python3 -m ops restore --backup NAME")
     if not to:
-        until = found.until.get(bases[-1].lineage, 0)
-        return Plan(bases[-1], "latest", f"{bases[-1].name} and all WAL after it, received until {moment(until)}")
+        last = max(bases, key=lambda each: (found.until.get(each.lineage, 0), each.ended))
+        until = found.until.get(last.lineage, 0)
+        return Plan(last, "latest", f"{last.name} and all WAL after it, received until {moment(until)}")
     seconds = to.timestamp()
     reaching = [each for each in bases if each.ended <= seconds <= found.until.get(each.lineage, 0) + 1]
     if not reaching:
@@ -112,18 +129,19 @@ def refuse_full_disk(site: Site, plan: Plan) -> None:
         )
 
 
-def build(site: Site, plan: Plan, volume: str) -> None:
+def build(site: Site, plan: Plan, settings: dict[str, str]) -> None:
     """Check the backup, lay it out, bring it to the moment, and check what came out."""
+    compose = site.compose.having(settings)
     for name in ("verify", "lay-out", "recover", "check"):
         with step(name) as current:
-            words = site.compose.restore_step(volume, name, plan.backup.what, plan.target)
+            words = compose.restore_step(name, plan.backup.what, plan.target)
             current.note = " ".join(site.runner.change(words, timeout=STEP_SECONDS).split())
 
 
 @contextmanager
-def trial(site: Site, volume: str) -> Iterator[None]:
-    """Run the database on the new volume, in a project of its own, where no user reaches it."""
-    compose = site.compose.trial(site.name, volume)
+def trial(site: Site, settings: dict[str, str]) -> Iterator[None]:
+    """Run the database that was built in a project of its own, where no user reaches it."""
+    compose = site.compose.trial(site.name, settings)
     try:
         with step("try"):
             site.runner.change(compose.start_anew("db"), timeout=database.START_SECONDS)
@@ -132,7 +150,7 @@ def trial(site: Site, volume: str) -> Iterator[None]:
         site.runner.change(compose.down())
 
 
-def look(site: Site, volume: str) -> None:
+def look(site: Site, settings: dict[str, str]) -> None:
     """Let the release that serves look at it: is the schema its own, and would it be ready?"""
     image = site.colour_image(site.serving.colour)
     try:
@@ -140,30 +158,31 @@ def look(site: Site, volume: str) -> None:
     except Failure:
         say("  no release is here yet, so none has looked at it")
         return
-    compose = site.compose.trial(site.name, volume)
+    compose = site.compose.trial(site.name, settings)
     for words in (("db", "upgrade"), ("db", "check"), ("ready",)):
         with step(f"flask {' '.join(words)}"):
             site.runner.change(compose.migrate(image, "flask", "--app", "wsgi", *words), timeout=3600)
 
 
-def agree(site: Site, plan: Plan, volume: str, *, agreed: bool) -> None:
+def agree(site: Site, plan: Plan, *, agreed: bool) -> None:
     """Ask whether it may take the live database's place; raises Refusal if not."""
-    old = database.volume(site)
     say(
         f"What was restored is well: {plan.text}. If it takes the database's place, what was written after that is no "
-        f"longer there; the volume {old} is kept as it is."
+        f"longer there; the volume {database.volume(site)} is kept as it is."
     )
-    if agreed:
-        return
-    if input(f"Type {site.name} to replace the database: ").strip() != site.name:
-        raise Refusal(f"Nothing was replaced; {volume} is taken away again.")
+    try:
+        answer = site.name if agreed else input(f"Type {site.name} to replace the database: ").strip()
+    except EOFError:
+        answer = ""
+    if answer != site.name:
+        raise Refusal("Nothing was replaced; what was restored is taken away again.")
 
 
-def change_over(site: Site, plan: Plan, volume: str) -> None:
+def change_over(site: Site, plan: Plan, settings: dict[str, str]) -> None:
     """Let users meet it, see that they do, and begin to keep backups of it."""
     old = database.volume(site)
     with step("change over"):
-        database.change_over(site, volume, plan.text)
+        database.change_over(site, settings, plan.text)
     site = site.fresh()
     if site.runner.look(commands.containers(site.name, site.serving.colour)).split():
         with step("serves") as current:
@@ -183,5 +202,5 @@ def _serves(site: Site) -> tuple[str | None, str]:
 
 def clear(site: Site) -> None:
     """Take away what a restore that was stopped has left."""
-    site.runner.change(site.compose.trial(site.name, database.volume(site)).down())
+    site.runner.change(site.compose.trial(site.name, {}).down())
     database.clear_unfinished(site)

@@ -6,6 +6,7 @@ set -euo pipefail
 
 main() {
   export PGPASSWORD="${PGPASSWORD:-$(secret postgres_password)}"
+  export PGOPTIONS='-c synchronous_commit=local' # whoever receives the stream may need these roles first
   psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<SQL
 SET password_encryption = 'scram-sha-256';
 SET client_min_messages = warning;
@@ -28,6 +29,7 @@ ALTER ROLE app PASSWORD $(literal app_password);
 ALTER ROLE app SET statement_timeout = '15s';
 ALTER ROLE app SET lock_timeout = '5s';
 ALTER ROLE app SET idle_in_transaction_session_timeout = '30s';
+ALTER ROLE app RESET default_transaction_read_only; -- read_only.sh
 
 -- Backups: reads everything, also as a stream, and writes nothing. No statement_timeout, as a dump takes as long as it takes;
 -- while it waits for a lock, everybody who comes later waits behind it.

@@ -4,6 +4,7 @@ set -euo pipefail
 
 # shellcheck disable=SC2034 # memory, cpus and standby are what postgresql.conf asks for
 main() {
+  refuse_another_version
   local memory cpus connections=${DB_CONNECTIONS:-100} standby=''
   memory=$(mebibytes)
   cpus=$(processors)
@@ -18,6 +19,16 @@ $(<"${BASH_SOURCE[0]%/*}/postgresql.conf")
 TEXT" >/tmp/postgresql.conf
   echo "Settings for $memory MiB, $cpus processors and $connections connections: /tmp/postgresql.conf"
   exec docker-entrypoint.sh postgres -c config_file=/tmp/postgresql.conf "$@"
+}
+
+refuse_another_version() { # in the volume: this one would begin an empty database beside it
+  local each
+  for each in "${PGDATA%/*/*}"/*/*/PG_VERSION; do
+    [[ ! -e $each || $each == "$PGDATA/PG_VERSION" || -e $PGDATA/PG_VERSION ]] || {
+      echo "The volume has a database of Postgres $(<"$each"), and this is $PG_MAJOR. See docs/data.md: python3 -m ops upgrade" >&2
+      exit 1
+    }
+  done
 }
 
 mebibytes() { # the memory that the container may take; without a limit, the machine's

@@ -79,8 +79,9 @@ def refusals(site):
 
 def loaded(site, *words):
     """Load the server fully, then do a command of ops under that load, and return what users and Postgres saw."""
-    connections, until, command = [], time.monotonic() + SECONDS, None
+    connections, command = [], None
     with FullLoad(site) as load:
+        until = time.monotonic() + SECONDS
         while time.monotonic() < until or (command and command.poll() is None):
             connections.append(int(site.sql(OF_THE_APPLICATION)[0]))
             if words and not command and time.monotonic() >= until:

@@ -61,7 +61,7 @@ def test_nothing_can_be_written_to_its_own_disk(server, named, service):
 def test_what_a_container_may_take_is_bounded(inspected, service):
     """Processes, memory and logs have a limit, and what dies comes back."""
     host = inspected[service]["HostConfig"]
-    assert (host["PidsLimit"], host["RestartPolicy"]["Name"]) == (200, "unless-stopped")
+    assert (host["PidsLimit"], host["RestartPolicy"]["Name"]) == (1200 if service == "db" else 200, "unless-stopped")
     assert 0 < host["Memory"] <= 2 * 2**30
     assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "20m", "max-file": "5"}}
 

@@ -54,6 +54,7 @@ class Server:
     repository: str = ""  # the only one whose images the deploy key may bring
     given: dict = field(default_factory=dict)  # files, and the user that they were given to
     volumes: set = field(default_factory=lambda: {"shop_db"})  # that are or were the database's
+    read_only: bool = False
     database: str = "shop_db"  # the volume on which it runs; None while it does not
     trials: set = field(default_factory=set)  # volumes on which one runs where nobody reaches it
     filled: dict = field(default_factory=dict)  # what each volume has been through
@@ -94,6 +95,7 @@ class Server:
             "compose stop": self._stop,
             "compose down": lambda _: self.trials.clear(),
             "compose run --rm --no-deps -T --label ops=one-off restore": self._restore,
+            "compose run --rm --no-deps -T --label ops=one-off backup": self._dump,
             "compose run --rm --no-deps -T backup": lambda _: "\n".join(map(json.dumps, self.backups)),
             "docker volume create": lambda words: self.volumes.add(words[-1]),
             "docker volume ls": self._volumes,
@@ -117,7 +119,7 @@ class Server:
             "docker compose version": lambda _: self.compose,
             "docker run": self._given,
             "compose restart": lambda _: "",
-            "compose exec": lambda words: self.care(words[3:]) or "",
+            "compose exec": self._exec,
             "docker logs": lambda _: "Traceback: no module named shop",
         }.items():
             if text.startswith(start):
@@ -131,15 +133,31 @@ class Server:
         ops = {"smoke": "/api/products", "repository": self.repository}
         backup = {"volumes": [{"target": "/backups", "source": str(self.folder / "backups")}]}
         services = {"web-blue": web, "web-green": web, "nginx": nginx, "backup": backup, **self.optional}
+        services["db"] = {"image": f"postgres:{self.setting('POSTGRES_MAJOR', '18')}"}
         volumes = {"db": {"name": self.wanted}}
         return json.dumps({"name": "shop", "services": services, "volumes": volumes, "secrets": secrets, "x-ops": ops})
 
     @property
     def wanted(self):
         """The volume that .env names, or else the one that the database began with."""
+        return self.setting("DB_VOLUME", "shop_db")
+
+    def setting(self, name, default):
+        """Return a setting as Compose sees it."""
         lines = (self.folder / ".env").read_text(encoding="utf-8").splitlines()
-        named = [line.partition("=")[2] for line in lines if line.startswith("DB_VOLUME=")]
-        return self.environment.get("DB_VOLUME", named[0] if named else "shop_db")
+        named = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
+        return self.environment.get(name, named[0] if named else default)
+
+    def _exec(self, words):
+        if "/opt/postgres/read_only.sh" in words:
+            self.read_only = words[-1] == "on"
+            return ""
+        return self.care(words[3:]) or ""
+
+    def _dump(self, _words):
+        assert self.read_only
+        self.backups.append({**self.backups[0], "kind": "dump", "name": "a-dump", "lineage": "dumps"})
+        return "a-dump\n"
 
     def _restore(self, words):
         self.filled.setdefault(self.environment["DB_VOLUME"], []).append(words[-3])

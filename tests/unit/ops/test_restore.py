@@ -58,6 +58,19 @@ def test_the_last_moment():
     assert (plan.backup, plan.target) == (AFTERWARDS, "latest")
 
 
+def test_the_last_moment_of_an_old_volume():
+    """Where somebody went back to an older database, its WAL is the newest, though the other one's backup is."""
+    plan = restore.choose(Catalogue(FOUND.backups, {"7-1": 9000, "7-2": 5000}), None, "")
+    assert plan.backup == SECOND
+
+
+def test_what_a_restore_wrote_down_is_no_release(shop, site):
+    """The next deploy takes away no bundle because of it."""
+    restore.restore(site, "", "", offsite=False, agreed=True)
+    shop.deploy(shop.fetched("second"))
+    assert (shop.users_meet, len(list(shop.site().releases.iterdir()))) == ("second", 2)
+
+
 def test_a_name():
     """A backup that is named is restored as it was made."""
     plan = restore.choose(FOUND, None, DUMP.name)
