@@ -15,7 +15,7 @@ from tests.stack.writer import Writer, lost
 
 pytestmark = pytest.mark.timeout(600)
 BACKUP_SECONDS = 6  # about what both take
-TIMES = 5
+BACKUPS, RESTORES = 7, 3  # moments
 CHANCE = random.SystemRandom()
 
 
@@ -36,7 +36,7 @@ def kill_after(seconds, process):
 def test_killed_backups(data):
     """After kill -9 of all that takes part, at random moments, a backup is made, and every one listed is whole."""
     before = [where(each) for each in data.backups()]
-    for _ in range(TIMES):
+    for _ in range(BACKUPS):
         kill_after(CHANCE.uniform(0, BACKUP_SECONDS), data.start_ops("backup", start_new_session=True))
         docker("kill", "--signal", "KILL", f"{data.name}-backup-1")
         data.compose("up", "--detach", "--no-deps", "backup")
@@ -68,7 +68,7 @@ def test_killed_restores(data):
     """After kill -9 in the middle of any step one of the two databases serves, and the next restore works."""
     writer = Writer(data, data.token())
     assert [writer.write() for _ in range(20)].count(None) == 0
-    for step in CHANCE.sample(STEPS, TIMES):
+    for step in CHANCE.sample(STEPS, RESTORES):
         kill_at(step, data.start_ops("restore", "--yes", start_new_session=True))
     data.ops("restore", "--yes")
     assert lost(data, writer) == []

@@ -120,12 +120,9 @@ class Redis:
 
 
 @pytest.fixture(scope="module")
-def site(new_server, one):
-    """Return a server of our own, whose Redis may be filled up."""
-    server = new_server()
-    server.ops("deploy", one)
-    yield server
-    server.destroy()
+def site(data):
+    """Return a server whose Redis may be filled up."""
+    return data
 
 
 @pytest.fixture(scope="module")

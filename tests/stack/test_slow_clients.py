@@ -14,7 +14,7 @@ from tests.stack.compose import docker
 from tests.stack.server import HOST
 from tests.stack.tool import URL, beside
 
-IDLE, SECONDS = 10, 45  # seconds; all connections are there after 17
+IDLE, SECONDS = 10, 40  # seconds; all connections are there after 17
 EVERY = 0.02  # seconds from one request of the good client to its next, however long an answer takes
 FILE = "/static/large.0123456789ab.css"
 ATTACKS = {
