@@ -171,6 +171,7 @@ def server(new_server, one):
     """Return a server on which the first release serves; a test leaves it with some good release."""
     server = new_server()
     server.ops("deploy", one)
+    wait_for(lambda: set(server.status()["services"].values()) == {"healthy"}, seconds=120, pause=0.5)
     return server
 
 
