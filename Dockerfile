@@ -50,5 +50,5 @@ LABEL org.opencontainers.image.title="Flask in production" \
       org.opencontainers.image.revision=$RELEASE
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --start-interval=1s CMD ["bash", "healthcheck.sh"]
+HEALTHCHECK --interval=15s --timeout=3s --start-period=30s --start-interval=1s CMD ["bash", "healthcheck.sh"]
 CMD ["gunicorn"]

@@ -155,7 +155,7 @@ def frozen(site, figure):
         site.compose("unpause", "db")
         back = time.monotonic()
         wait_for(lambda: sum(began > back + QUICK for began, _ in seen) > 50, seconds=20)
-    wait_for(lambda: site.status()["services"]["db"] == "healthy", seconds=30, pause=0.5)
+    wait_for(lambda: site.status()["services"]["db"] == "healthy", seconds=60, pause=0.5)
     during = [answer for began, answer in seen if began > begun and began + answer.seconds < over]
     after = [(began - back, answer) for began, answer in seen if began > over]
     figure(f"frozen: {len(during)} answers, the slowest after {max(answer.seconds for answer in during):.2f} s")
@@ -286,7 +286,7 @@ def test_pgbouncers_health_is_postgres_health(site):
     """It is healthy while Postgres answers through it, and not while Postgres is away."""
     assert site.status()["services"]["pgbouncer"] == "healthy"
     site.compose("stop", "db")
-    wait_for(lambda: site.status()["services"]["pgbouncer"] == "unhealthy", seconds=60, pause=1)
+    wait_for(lambda: site.status()["services"]["pgbouncer"] == "unhealthy", seconds=90, pause=1)
     site.compose("start", "db")
     wait_for(lambda: site.status()["services"]["pgbouncer"] == "healthy", seconds=60, pause=1)
     wait_for(lambda: site.ask(new_list(), headers=PAST_NGINX).status == 200)
