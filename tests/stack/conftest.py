@@ -150,37 +150,42 @@ def one(registry):
     return registry.release("one")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def new_server(tmp_path_factory, one):
-    """Return a function that sets a server up, with the first release's bundle and nothing deployed."""
-    servers = []
+    """Return a function that sets a server up, with the first release's bundle and nothing deployed.
 
-    def make(**options):
-        servers.append(Server(tmp_path_factory.mktemp("server"), **options))
-        servers[-1].unpack(one)
-        servers[-1].init()
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.destroy()
+    It goes when the file's tests are done: twelve containers that nobody asks anything take processors too.
+    """
+    with contextlib.ExitStack() as servers:
+        yield lambda **options: set_up(servers, tmp_path_factory.mktemp("server"), one, options)
 
 
 @pytest.fixture(scope="session")
-def server(new_server, one):
+def server(tmp_path_factory, one):
     """Return a server on which the first release serves; a test leaves it with some good release."""
-    server = new_server()
-    server.ops("deploy", one)
-    wait_for(lambda: set(server.status()["services"].values()) == {"healthy"}, seconds=120, pause=0.5)
-    return server
+    with contextlib.ExitStack() as servers:
+        server = set_up(servers, tmp_path_factory.mktemp("server"), one, {})
+        server.ops("deploy", one)
+        wait_for(lambda: set(server.status()["services"].values()) == {"healthy"}, seconds=120, pause=0.5)
+        yield server
 
 
 @pytest.fixture(scope="session")
-def data(new_server, one):
+def data(tmp_path_factory, one):
     """Return a server whose database may be put through bad things; it has backups, and a test leaves it well."""
-    server = new_server()
-    server.ops("deploy", one)
-    wait_for(lambda: not any(server.backup_faults()), seconds=60)
+    with contextlib.ExitStack() as servers:
+        server = set_up(servers, tmp_path_factory.mktemp("server"), one, {})
+        server.ops("deploy", one)
+        wait_for(lambda: not any(server.backup_faults()), seconds=60)
+        yield server
+
+
+def set_up(servers, folder, release, options):
+    """Set a server up, until SERVERS are closed."""
+    server = Server(folder, **options)
+    servers.callback(server.destroy)
+    server.unpack(release)
+    server.init()
     return server
 
 

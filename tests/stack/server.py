@@ -168,6 +168,13 @@ class Server:
         """Return the line that a service logged for a request, read as JSON."""
         return log_line(self, service, request_id)
 
+    def is_well(self, service):
+        """Say what a service's own health check says now; Docker asks it only once in a while, and several times."""
+        container = self.compose("ps", "--quiet", service).stdout.strip()
+        _, *check = json.loads(docker("inspect", "--format={{json .Config.Healthcheck.Test}}", container).stdout)
+        words = check if len(check) > 1 else ["sh", "-c", *check]
+        return docker("exec", container, *words, check=False).returncode == 0
+
     def history(self):
         """Return what was done, oldest first."""
         return [json.loads(line) for line in (self.folder / "state/history.jsonl").read_text().splitlines()]

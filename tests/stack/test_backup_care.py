@@ -58,7 +58,7 @@ def test_a_full_disk_stops_backups_and_not_the_database(data, small_disk):
         assert (done.returncode, "are to stay free" in done.stdout) == (1, True), done.stdout
         assert "are to stay free" in jobs(data)["dump"]["error"]
         assert "IT FAILS since" in data.ops("status").stdout
-        wait_for(lambda: data.compose("ps", "--format={{.Health}}", "backup").stdout.strip() == "unhealthy", seconds=90)
+        assert not data.is_well("backup")
         writer.more()
         assert writer.refused == []
         small_disk("rm /disk/filler")

@@ -284,9 +284,9 @@ def test_pgbouncer_may_do_no_more_than_the_others(site):
 @pytest.mark.usefixtures("pooled")
 def test_pgbouncers_health_is_postgres_health(site):
     """It is healthy while Postgres answers through it, and not while Postgres is away."""
-    assert site.status()["services"]["pgbouncer"] == "healthy"
+    assert site.is_well("pgbouncer")
     site.compose("stop", "db")
-    wait_for(lambda: site.status()["services"]["pgbouncer"] == "unhealthy", seconds=90, pause=1)
+    assert not site.is_well("pgbouncer")
     site.compose("start", "db")
-    wait_for(lambda: site.status()["services"]["pgbouncer"] == "healthy", seconds=60, pause=1)
+    wait_for(lambda: site.is_well("pgbouncer"), seconds=60, pause=1)
     wait_for(lambda: site.ask(new_list(), headers=PAST_NGINX).status == 200)
