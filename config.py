@@ -63,7 +63,7 @@ class Config:
     database_rules: ClassVar[list[Any]] = []
 
     def __init__(self, env: Source) -> None:
-        self.RELEASE = env.str("RELEASE", "unknown")
+        self.RELEASE = env.str("RELEASE", "unknown", validate=validate.Regexp(r"[!-~]{1,200}\Z"))
         self._read_secrets(env)
         self._read_database(env)
         self._read_redis(env)
