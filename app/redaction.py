@@ -18,6 +18,9 @@ PATTERNS = (
     ("?", re.compile(r"(?<=\?)[^\s\"'<>]*=[^\s\"'<>]*"), HIDDEN),
     ("=", re.compile(r"(?i)\b(password|passwd|secret|token|api[-_]?key)(['\"]?\s*=\s*)[^\s,;&]+"), rf"\1\2{HIDDEN}"),
     (":", re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*:\s*).*"), rf"\1\2{HIDDEN}"),
+    # Gunicorn, of what is not HTTP: in any place of it there may be anything.
+    ("Invalid request from", re.compile(r"(?s)(Invalid request from \S+ [^:]*: ).+"), rf"\1{HIDDEN}"),
+    ("No more data after", re.compile(r"(?s)(No more data after: ).+"), rf"\1{HIDDEN}"),
     ("r ", re.compile(r"(?i)\bbearer +\S+"), f"Bearer {HIDDEN}"),
 )
 # SQLSTATE classes whose messages quote values: data that does not fit a type, and what a function raised.

@@ -26,7 +26,10 @@ def auth(auth_for, postgres_url):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/api/products"), ("GET", "/api/products?q=red+mug&price_min=1&price_max=900000&currency=EUR&sort=-price")],
+    [
+        ("POST", "/api/products"),
+        ("GET", "/api/products?q=red+mug&price_min=1&price_max=900000&currency=EUR&sort=-price"),
+    ],
 )
 def test_a_waiting_statement_names_its_request(server, auth, postgres_url, method, path):
     """While a request waits for a lock, its id stands in pg_stat_activity, behind the longest of the statements too."""
