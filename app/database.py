@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
 
-from app import engine, migration_state, probes, sql_comment
+from app import engine, migration_state, probes, sql_comment, tracing
 from app.breaker import Breaker
 
 # Alembic can only drop or change a constraint that has a name, so every one gets a predictable one.
@@ -61,6 +61,7 @@ def init_app(app: Flask) -> None:
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)
     with app.app_context():
         engine.prepare(db.engine)
+        tracing.watch_engine(app, db.engine)
         sql_comment.init_engine(db.engine)
         if db.engine.dialect.name == "sqlite":  # a relative path means the instance folder, to Alembic too
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url

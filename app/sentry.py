@@ -1,8 +1,8 @@
-"""Error tracking: off unless SENTRY_DSN is set. An event is an exception that nobody handled, once, with the request's id.
+"""Error tracking: off unless SENTRY_DSN is set. An event is an exception that nobody handled, with the request's id.
 
 A line that is logged makes none: a backend that is away is a line for each request, and would be a flood of events.
-Neither personal data nor a secret is in one. The client is made before the fork; its thread starts in each worker with the
-worker's first event, and what waits in its queue when the server stops is still sent.
+Neither personal data nor a secret is in one. The client is made before the fork; its thread starts in each worker with
+the worker's first event, and what waits in its queue when the server stops is still sent.
 """
 
 from typing import Any
@@ -60,7 +60,7 @@ def options(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _integrations(*, traced: bool) -> list[Any]:
-    """Return what hooks into other packages: without traces nothing does, so a request that does not fail costs nothing.
+    """Return what hooks into other packages: without traces nothing does, and a request that is well costs nothing.
 
     With Flask's a request takes four times as long (Sentry's scopes and a middleware), whatever is sampled.
     """
