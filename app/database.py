@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
 
-from app import engine, migration_state, probes, sql_comment, tracing
+from app import engine, migration_state, probes, tracing
 from app.breaker import Breaker
 
 # Alembic can only drop or change a constraint that has a name, so every one gets a predictable one.
@@ -62,7 +62,6 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         engine.prepare(db.engine)
         tracing.watch_engine(app, db.engine)
-        sql_comment.init_engine(db.engine)
         if db.engine.dialect.name == "sqlite":  # a relative path means the instance folder, to Alembic too
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url
         app.extensions["reads"] = db.engine.execution_options(**engine.READS)
@@ -136,9 +135,7 @@ def _prober(app: Flask) -> Engine:
         reads: Engine = app.extensions["reads"]
         return reads  # there is one connection, and two probes at once cannot both begin a transaction on it
     connect_args = engine.options(app.config)["connect_args"]
-    prober = create_engine(db.engine.url, poolclass=NullPool, connect_args=connect_args)
-    sql_comment.init_engine(prober)
-    return prober
+    return create_engine(db.engine.url, poolclass=NullPool, connect_args=connect_args)
 
 
 def _answers() -> str:

@@ -5,6 +5,9 @@ Neither personal data nor a secret is in one. The client is made before the fork
 the worker's first event, and what waits in its queue when the server stops is still sent.
 """
 
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, g, got_request_exception, request
@@ -24,6 +27,9 @@ NOTHING = {
 }
 UNTRACED = ("/health", "/metrics")
 QUOTING = ("psycopg2", "sqlalchemy", "redis")  # packages whose exceptions quote values
+# Events at once and then a second, of one process: making one takes as long as ten requests, and a flood of the same
+# fault says nothing new.
+BURST, RATE = 50, 2.0
 FAREWELL = 5  # seconds a stopping worker waits for Sentry; Gunicorn allows it 30 in all
 
 
@@ -35,10 +41,13 @@ def init_app(app: Flask) -> None:
 
     traced = app.config["SENTRY_TRACES_SAMPLE_RATE"] > 0
     sentry_sdk.init(**options(app.config), integrations=_integrations(traced=traced))
+    app.extensions["sentry_allowance"] = Allowance(BURST, RATE)
+    got_request_exception.connect(_capture, app)
     if traced:
+        from sentry_sdk.integrations.flask import _capture_exception  # noqa: PLC0415
+
+        got_request_exception.disconnect(_capture_exception)  # or each event would be there twice, and without a bound
         app.before_request(lambda: sentry_sdk.get_isolation_scope().set_tag("request_id", g.request_id))
-    else:
-        got_request_exception.connect(_capture, app)
 
 
 def options(config: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +86,29 @@ def _integrations(*, traced: bool) -> list[Any]:
     return [quiet, DedupeIntegration(), FlaskIntegration(), SqlalchemyIntegration(), RedisIntegration()]
 
 
-def _capture(_app: Flask, exception: BaseException, **_: Any) -> None:
+class Allowance:
+    """So many at once, and so many a second after that."""
+
+    def __init__(self, burst: int, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.burst, self.rate, self.clock = burst, rate, clock
+        self.left, self.seen = float(burst), clock()
+        self.lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether there is one left, and take it."""
+        with self.lock:
+            now = self.clock()
+            self.left, self.seen = min(self.burst, self.left + (now - self.seen) * self.rate), now
+            if self.left < 1:
+                return False
+            self.left -= 1
+            return True
+
+
+def _capture(app: Flask, exception: BaseException, **_: Any) -> None:
     """Send the exception that Flask is about to answer with 500."""
+    if not app.extensions["sentry_allowance"].take():
+        return
     import sentry_sdk  # noqa: PLC0415
 
     with sentry_sdk.new_scope() as scope:

@@ -120,6 +120,25 @@ def test_no_event(client, transport, path):
     assert [payload for payload in transport.sent if payload.get("type") != "transaction"] == []
 
 
+def test_a_flood_is_bounded(client, transport):
+    """Of a fault that happens all the time some events are made, and the rest costs nothing."""
+    for _ in range(sentry.BURST + 30):
+        fail(client)
+    made = [payload for payload in transport.sent if payload.get("type") != "transaction"]
+    assert sentry.BURST <= len(made) <= sentry.BURST + 20
+
+
+def test_allowance():
+    """After so many at once there are so many a second."""
+    now = 0.0
+    allowance = sentry.Allowance(3, 2.0, lambda: now)
+    assert [allowance.take() for _ in range(4)] == [True, True, True, False]
+    now = 1.0
+    assert [allowance.take() for _ in range(3)] == [True, True, False]
+    now = 100.0
+    assert [allowance.take() for _ in range(4)] == [True, True, True, False]
+
+
 def test_requests_pay_nothing(make_app, transport, monkeypatch):  # noqa: ARG001
     """Without traces Sentry does nothing in a request that does not fail: not even a scope is made."""
     client = site(make_app, "0")
