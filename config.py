@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 DEVELOPMENT_SECRET_KEY = "development-only-and-refused-in-production"  # noqa: S105 - it protects nothing
 SECRET_KEY_LENGTH = 32
 SECRET_KEY_DISTINCT = 10
+SAMPLERS = ("always_on", "always_off", "traceidratio")
 
 
 class ConfigError(Exception):
@@ -63,13 +64,14 @@ class Config:
     database_rules: ClassVar[list[Any]] = []
 
     def __init__(self, env: Source) -> None:
-        self.RELEASE = env.str("RELEASE", "unknown")
+        self.RELEASE = env.str("RELEASE", "unknown", validate=validate.Regexp(r"[!-~]{1,200}\Z"))
         self._read_secrets(env)
         self._read_database(env)
         self._read_redis(env)
         self._read_http(env)
         self._read_logging(env)
         self._read_sentry(env)
+        self._read_tracing(env)
 
     def _default(self, name: str) -> Any:
         return self.defaults.get(name, ...)
@@ -112,6 +114,14 @@ class Config:
     def _read_sentry(self, env: Source) -> None:
         self.SENTRY_DSN = env.str("SENTRY_DSN", "", validate=_sentry_dsn)
         self.SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", 0.0, validate=validate.Range(0, 1))
+
+    def _read_tracing(self, env: Source) -> None:
+        self.OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=_http_url)
+        self.OTEL_EXPORTER_OTLP_HEADERS = env.str("OTEL_EXPORTER_OTLP_HEADERS", "")
+        self.OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", "web")
+        samplers = validate.OneOf([f"{kind}{name}" for kind in ("", "parentbased_") for name in SAMPLERS])
+        self.OTEL_TRACES_SAMPLER = env.str("OTEL_TRACES_SAMPLER", "parentbased_always_on", validate=samplers)
+        self.OTEL_TRACES_SAMPLER_ARG = env.float("OTEL_TRACES_SAMPLER_ARG", 1.0, validate=validate.Range(0, 1))
 
 
 class DevelopmentConfig(Config):
@@ -224,6 +234,13 @@ def _sentry_dsn(text: str) -> None:
     url = _split(text)
     if text and not (url.scheme in {"http", "https"} and url.username and url.hostname and url.path.strip("/")):
         raise ValidationError("Not a Sentry DSN. Example: https://key@o1.ingest.sentry.io/2")
+
+
+def _http_url(text: str) -> None:
+    """Refuse what OpenTelemetry's exporter could not post to."""
+    url = _split(text)
+    if text and not (url.scheme in {"http", "https"} and url.hostname):
+        raise ValidationError("Not an address that traces can be posted to. Example: http://collector:4318")
 
 
 def _split(text: str) -> SplitResult:

@@ -73,8 +73,8 @@ def log_settings():
     level, form = os.environ.get("LOG_LEVEL") or "INFO", os.environ.get("LOG_FORMAT")
     default = "text" if os.environ.get("FLASK_ENV") == "development" else "json"
     known = level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "INFO"
-    release = os.environ.get("RELEASE") or "unknown"
-    return logging_config.dict_config(known, form if form in {"json", "text"} else default, "", release)
+    path, release = os.environ.get("LOG_TO_FILE") or "", os.environ.get("RELEASE") or "unknown"
+    return logging_config.dict_config(known, form if form in {"json", "text"} else default, path, release)
 
 
 def when_ready(server):

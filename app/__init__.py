@@ -21,6 +21,7 @@ from app import (
     routes,
     sentry,
     static_files,
+    tracing,
 )
 
 # Each is one concern with one init_app; the order is the order in which a request meets them.
@@ -28,6 +29,7 @@ CONCERNS = (
     logging_config,
     middleware,
     request_log,
+    tracing,
     sentry,
     errors,
     cache_control,

@@ -18,7 +18,7 @@ from typing import Any
 from flask import Flask, Response, current_app
 from marshmallow import Schema
 
-from app import cache_tags, probes
+from app import cache_tags, probes, tracing
 from app.cache_entry import Entry
 from app.cache_memory import MemoryStore
 from app.cache_policy import Policy, namespace
@@ -204,7 +204,8 @@ def init_app(app: Flask) -> None:
     store: Store = RedisStore(url, app.config["REDIS_TIMEOUT"]) if url else MemoryStore(app.config["CACHE_MAX_BYTES"])
     cache = Cache(store, namespace())
     app.extensions["cache"] = cache
-    if url:
+    if isinstance(store, RedisStore):
+        tracing.watch_redis(app, store.client)
         probes.register(app, "redis", store.ping, essential=False)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
 
-from app import engine, migration_state, probes
+from app import engine, migration_state, probes, tracing
 from app.breaker import Breaker
 
 # Alembic can only drop or change a constraint that has a name, so every one gets a predictable one.
@@ -55,11 +55,13 @@ else:
 
 def init_app(app: Flask) -> None:
     """Plug in the engine, the migrations and the two probes that watch them."""
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(app.config)
+    hidden = {"hide_parameters": True}  # from the texts of errors, where values would end up in logs
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(app.config) | hidden
     db.init_app(app)
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)
     with app.app_context():
         engine.prepare(db.engine)
+        tracing.watch_engine(app, db.engine)
         if db.engine.dialect.name == "sqlite":  # a relative path means the instance folder, to Alembic too
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url
         app.extensions["reads"] = db.engine.execution_options(**engine.READS)

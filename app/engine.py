@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.sql_comment import MarkedCursor
+
 READS = {"reads": True}  # the execution option of an engine whose statements stand alone, each committed by itself
 CLIENT_GRACE = 0.25  # seconds a client waits beyond the server's own limit, for the server's better message
 BLANKS = str.maketrans(dict.fromkeys(string.punctuation, " "))
@@ -31,6 +33,7 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
         "use_native_hstore": False,  # looking for that type would cost each new connection three round trips
         "connect_args": {
             "connection_factory": connection_class(timeout),
+            "cursor_factory": MarkedCursor,
             "application_name": "web",
             "options": f"-c timezone=UTC -c statement_timeout={timeout * 1000:.0f}"
             f" -c idle_in_transaction_session_timeout={timeout * 2000:.0f}",

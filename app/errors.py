@@ -13,6 +13,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from app.breaker import OpenError
 from app.database import DatabaseAwayError
+from app.redaction import describe
 
 RETRY_AFTER = 2  # seconds; about what a restarted backend needs
 # Not a fault of the request, nor of the code. InternalError: a server that only reads, as a standby does until it is
@@ -48,9 +49,16 @@ class Problem(HTTPException):
 
 def init_app(app: Flask) -> None:
     """Answer every exception with a problem document; a backend that is away is a 503, never a 500."""
+    app.log_exception = _log_exception  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _from_http)
     for away in AWAY:
         app.register_error_handler(away, _from_backend)
+
+
+def _log_exception(exc_info: Any) -> None:
+    """Log what nobody has handled, once, with what it takes to find the request and the code."""
+    where = {"method": request.method, "path": request.path, "route": request.url_rule and request.url_rule.rule}
+    log.error("unhandled %s", type(exc_info[1]).__name__, exc_info=exc_info, extra=where)
 
 
 def _from_http(error: HTTPException) -> Response:
@@ -64,7 +72,8 @@ def _from_http(error: HTTPException) -> Response:
 
 def _from_backend(error: Exception) -> Response:
     """Answer for a backend that is away, overloaded, or gave up on a statement that took too long."""
-    log.error("a backend failed: %s: %s", type(error).__name__, str(getattr(error, "orig", error)).partition("\n")[0])
+    reason = getattr(error, "orig", None) or error
+    log.error("a backend failed: %s: %s", type(error).__name__, describe(reason).partition("\n")[0])
     return problem(503, "A backend is away or overloaded. Try again.", headers={"Retry-After": str(RETRY_AFTER)})
 
 

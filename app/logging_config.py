@@ -8,6 +8,8 @@ from typing import Any
 
 from flask import Flask, g, has_app_context
 
+from app.redaction import redact, story
+
 # What a record has before anybody adds to it; all else came in `extra` and belongs into the line.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 ENCODE = json.JSONEncoder(default=str).encode
@@ -23,17 +25,20 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record with all its extra fields; the time is RFC 3339 in UTC."""
+        request_id, trace_id = _ids()
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
-            "request_id": _request_id(),
+            "message": _message(record),
+            "request_id": request_id,
             "release": self.release,
         }
+        if trace_id:
+            line["trace_id"] = trace_id
         line.update({name: value for name, value in vars(record).items() if name not in STANDARD})
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _story(record.exc_info)
         return ENCODE(line)
 
 
@@ -43,17 +48,33 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name for it
-        """Return the line, ended by the request's id where there is one."""
-        line = super().formatMessage(record).translate(CONTROLS)
-        return f"{line}  [{request_id[:8]}]" if (request_id := _request_id()) else line
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, ended by the request's id where there is one; a traceback follows, set in."""
+        record.message, record.asctime = _message(record), self.formatTime(record, self.datefmt)
+        line = self.formatMessage(record).translate(CONTROLS)
+        request_id, _ = _ids()
+        told = _story(record.exc_info).split("\n") if record.exc_info else []
+        ending = f"  [{request_id[:8]}]" if request_id else ""
+        return "\n    ".join([line + ending, *(part.translate(CONTROLS) for part in told)])
 
 
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
-def _request_id() -> str | None:
-    return g.get("request_id") if has_app_context() else None
+def _message(record: logging.LogRecord) -> str:
+    """Return what is to be said. A line for a request says its path, which is no text to search for secrets."""
+    said = record.getMessage()
+    return said if hasattr(record, "path") else redact(said)
+
+
+def _story(exc_info: Any) -> str:
+    error = exc_info[1]
+    return story(error) if error else ""
+
+
+def _ids() -> tuple[str | None, str | None]:
+    """Return the request's id, and the trace's where that is another one."""
+    return (g.get("request_id"), g.get("trace_id")) if has_app_context() else (None, None)
 
 
 def init_app(app: Flask) -> None:
@@ -67,13 +88,13 @@ def init_app(app: Flask) -> None:
 def dict_config(level: str, form: str, path: str = "", release: str = "unknown") -> dict[str, Any]:
     """Return the logging.config dictionary, for the application and for Gunicorn alike.
 
-    PATH, if given, is a file that is rotated at 10 MiB, five kept; use it only with one process.
+    PATH, if given, is a file that is rotated at 10 MiB, five kept, whichever process writes to it.
     """
     stream: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": form}
     handlers = {"stream": stream}
     if path:
-        rotation = {"filename": path, "maxBytes": FILE_BYTES, "backupCount": FILE_COUNT, "delay": True}
-        handlers["file"] = {"class": "logging.handlers.RotatingFileHandler", "formatter": form, **rotation}
+        rotation = {"filename": path, "max_bytes": FILE_BYTES, "kept": FILE_COUNT}
+        handlers["file"] = {"class": "app.log_file.SharedFileHandler", "formatter": form, **rotation}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -8,6 +8,7 @@ import time
 from flask import Flask, Response, current_app, g, request
 
 HEADER = "X-Request-ID"
+RELEASE_HEADER = "X-Release"  # for the access log of the proxy in front, which keeps it for itself
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 log = logging.getLogger("app.request")
@@ -27,20 +28,21 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
-    """Send the id, and log what was asked and answered; never the query string or a header, where secrets travel."""
+    """Send the id and the release; log what was asked and answered, never a query or a header, where secrets travel."""
     response.headers[HEADER] = g.request_id
+    response.headers[RELEASE_HEADER] = current_app.config["RELEASE"]
     if log.isEnabledFor(logging.INFO):
-        asked, duration = request, round((time.perf_counter() - g.began) * 1000, 2)
+        asked, duration = request, round(time.perf_counter() - g.began, 6)
         method, path, status = asked.method, asked.path, response.status_code
         fields = {
             "method": method,
             "path": path,
             "route": asked.url_rule.rule if asked.url_rule else None,
             "status": status,
-            "duration_ms": duration,
+            "duration_s": duration,
             "bytes": response.content_length,
             "client": asked.remote_addr,
             "token": g.get("token_name"),
         }
-        log.info("%s %s %d %.2f ms", method, path, status, duration, extra=fields)
+        log.info("%s %s %d %.2f ms", method, path, status, duration * 1000, extra=fields)
     return response

@@ -124,8 +124,9 @@ class Valkey(Server):
 class Gunicorn(Server):
     """The application as in production, except for the folder: there is no .env and no .flaskenv in it."""
 
-    def __init__(self, folder: Path, **environ: str) -> None:
+    def __init__(self, folder: Path, *, site: str = "wsgi:app", **environ: str) -> None:
         super().__init__(folder)
+        self.site = site
         self.cwd = folder
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -142,7 +143,7 @@ class Gunicorn(Server):
 
     def command(self) -> list[str]:
         """Return the command line."""
-        return [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py")]
+        return [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), self.site]
 
     def answers(self) -> bool:
         """Whether it can be used."""

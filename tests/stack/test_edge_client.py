@@ -19,7 +19,12 @@ FORGED = {
     "X-Real-IP": "203.0.113.7",
     "Forwarded": "for=203.0.113.6;host=evil.example;proto=https",
     "X-Request-ID": "forged-forged-forged",
+    "traceparent": "00-f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0-f0f0f0f0f0f0f0f0-01",
+    "tracestate": "forged=1",
+    "baggage": "forged=2",
 }
+SAME = ("client", "release", "method", "path", "status")
+OWN = {"X-Request-ID", "traceparent"}  # new for each request
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +52,34 @@ def test_nothing_forged_gets_through(edge):
 
 @pytest.mark.parametrize("name", [*FORGED])
 def test_no_single_header_changes_what_the_application_sees(edge, name):
-    """No header alone changes anything that reaches the application, but the id that is new for each request."""
+    """No header alone changes anything that reaches the application, but what is new for each request."""
     plain, one = (edge.get("/page", headers=headers).json["headers"] for headers in ({}, {name: FORGED[name]}))
-    assert [pair for pair in plain if pair[0] != "X-Request-ID"] == [pair for pair in one if pair[0] != "X-Request-ID"]
-    assert FORGED["X-Request-ID"] not in str(one)
+    assert [pair for pair in plain if pair[0] not in OWN] == [pair for pair in one if pair[0] not in OWN]
+    assert [FORGED[name] for name in OWN if FORGED[name] in str(one)] == []
+
+
+def test_a_trace_begins_with_the_id(edge):
+    """What reaches the application belongs to a trace whose id is the request's."""
+    answer = edge.get("/page")
+    got = dict(answer.json["headers"])
+    assert re.fullmatch(f"00-{answer.request_id}-{answer.request_id[:16]}-01", got["traceparent"])
+
+
+def test_a_fronts_trace_goes_on(behind):
+    """A CDN's trace is handed on if it is well-formed; whatever else it sends for one is not."""
+    for given, expected in ((FORGED["traceparent"], FORGED["traceparent"]), ("00-zz-zz-01", None)):
+        answer = behind.get("/page", headers={"traceparent": given})
+        got = dict(answer.json["headers"])["traceparent"]
+        assert got == (expected or f"00-{answer.request_id}-{answer.request_id[:16]}-01")
 
 
 def test_the_application_logs_nginxs_view(server):
-    """With every header forged, the application logs the client and the id that Nginx logs, and nothing forged."""
+    """With every header forged, the application logs the client and the request that Nginx logs, and nothing forged."""
     answer = raw_tls(server.https, forged("/health?a=b"), HOST)
     assert re.fullmatch(r"[0-9a-f]{32}", answer.request_id)
     lines = [server.log_line(name, answer.request_id) for name in ("nginx", f"web-{server.status()['serving']}")]
-    assert lines[0]["client"] == lines[1]["client"]
+    assert [lines[0][name] for name in SAME] == [lines[1][name] for name in SAME]
+    assert "X-Release" not in answer.headers
     assert [value for value in FORGED.values() if value in str(lines)] == []
 
 

@@ -2,15 +2,13 @@
 
 import json
 import logging
-import logging.config
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import pytest
+from flask import g
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import logging_config
 from app.logging_config import JSONFormatter, TextFormatter, dict_config
 
 
@@ -82,6 +80,23 @@ def test_exception():
     assert line(exc_info=raised("a\nb"))["exception"].endswith("RuntimeError: a\nb")
 
 
+def test_exception_in_text_begins_no_line():
+    """In the form for people too: what an exception says cannot look like a line of its own, nor move the cursor."""
+    first, *others = TextFormatter().format(record(exc_info=raised("a\n10:00:00 INFO    forged\r\x1b[2K"))).split("\n")
+    assert first.endswith("hello")
+    assert others[-1] == "    10:00:00 INFO    forged\\x0d\\x1b[2K"
+    assert all(other.startswith("    ") for other in others)
+
+
+def test_trace_id(app):
+    """Where a request's trace has another id, its lines have that too."""
+    with app.test_request_context():
+        app.preprocess_request()
+        assert "trace_id" not in line()
+        g.trace_id = "0af7651916cd43dd8448eb211c80319c"
+        assert line()["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+
+
 def test_request_id(app):
     """A line logged in a request has its id; in the form for people its beginning is at the end."""
     with app.test_request_context():
@@ -96,35 +111,10 @@ def test_text_without_a_request():
     assert TextFormatter().format(record()).endswith("INFO    hello")
 
 
-@pytest.fixture
-def configure():
-    """Return a function that configures logging; what it opened is closed again."""
-
-    def run(**options):
-        logging.config.dictConfig(dict_config("INFO", "json", **options))
-
-    yield run
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.close()
-
-
-def test_file_rotates(configure, tmp_path, monkeypatch):
-    """LOG_TO_FILE is written to and, when it is full, begun anew; five old ones are kept."""
-    monkeypatch.setattr(logging_config, "FILE_BYTES", 300)
-    configure(path=str(tmp_path / "app.log"))
-    for number in range(30):
-        logging.getLogger("shop").info("line %d", number)
-    files = sorted(path.name for path in tmp_path.iterdir())
-    assert files == ["app.log", *(f"app.log.{number}" for number in range(1, 6))]
-    assert all(path.stat().st_size <= 300 for path in tmp_path.iterdir())
-    assert json.loads((tmp_path / "app.log").read_text().splitlines()[-1])["message"] == "line 29"
-
-
 def test_file_size():
     """A file has ten mebibytes, which is enough to look back and too little to fill a disk."""
     file = dict_config("INFO", "json", "/var/log/app.log")["handlers"]["file"]
-    assert (file["maxBytes"], file["backupCount"]) == (10_485_760, 5)
+    assert (file["max_bytes"], file["kept"]) == (10_485_760, 5)
 
 
 def test_no_file_by_default():

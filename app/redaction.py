@@ -1,0 +1,81 @@
+"""What no log and no event may tell: credentials in a text, and the values of a statement in a database's error.
+
+Whoever logs leaves secrets out; this is for what others say, such as a driver that quotes what it could not use.
+"""
+
+import re
+import traceback
+from collections.abc import Iterator
+
+import psycopg2
+import redis
+from sqlalchemy.exc import StatementError
+
+HIDDEN = "[hidden]"
+# Each with what marks its presence: looking for that is a tenth of what trying the pattern costs.
+PATTERNS = (
+    ("://", re.compile(r"(?<=://)\S+@"), f"{HIDDEN}@"),
+    ("?", re.compile(r"(?<=\?)[^\s\"'<>]*=[^\s\"'<>]*"), HIDDEN),
+    ("=", re.compile(r"(?i)\b(password|passwd|secret|token|api[-_]?key)(['\"]?\s*=\s*)[^\s,;&]+"), rf"\1\2{HIDDEN}"),
+    (":", re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*:\s*).*"), rf"\1\2{HIDDEN}"),
+    # Gunicorn, of what is not HTTP: in any place of it there may be anything.
+    ("Invalid request from", re.compile(r"(?s)(Invalid request from \S+ [^:]*: ).+"), rf"\1{HIDDEN}"),
+    ("No more data after", re.compile(r"(?s)(No more data after: ).+"), rf"\1{HIDDEN}"),
+    ("r ", re.compile(r"(?i)\bbearer +\S+"), f"Bearer {HIDDEN}"),
+)
+# SQLSTATE classes whose messages quote values: data that does not fit a type, and what a function raised.
+QUOTING = {"22", "P0"}
+REDIS_QUOTES = re.compile(r"Command # \d+ .* of pipeline caused error: |,? with args beginning with:.*", re.DOTALL)
+STATEMENT_LENGTH = 300
+
+
+def redact(text: str) -> str:
+    """Return the text without passwords in URLs, query strings and credentials."""
+    for mark, pattern, replacement in PATTERNS:
+        if mark in text:
+            text = pattern.sub(replacement, text)
+    return text
+
+
+def describe(error: BaseException) -> str:
+    """Return what an exception says, as far as anybody may know it."""
+    if isinstance(error, StatementError):
+        said = describe(error.orig).partition("\n")[0] if error.orig else type(error).__name__
+        return f"{said} [SQL: {' '.join((error.statement or '').split())[:STATEMENT_LENGTH]}]"
+    if isinstance(error, psycopg2.Error):
+        return redact(_of_postgres(error))
+    if isinstance(error, redis.RedisError):
+        return redact(REDIS_QUOTES.sub("", str(error)))
+    return redact(str(error))
+
+
+def _of_postgres(error: psycopg2.Error) -> str:
+    """Return the message alone: DETAIL, CONTEXT and the line of the statement quote what a user sent."""
+    code = error.pgcode
+    if code is None:
+        return str(error).partition("\n")[0]
+    message = HIDDEN if code[:2] in QUOTING else error.diag.message_primary
+    return f"{message} (SQLSTATE {code})"
+
+
+def story(error: BaseException) -> str:
+    """Return the traceback of an exception and of those that led to it, oldest first, as Python prints it."""
+    return "\n".join(
+        "".join(["Traceback (most recent call last):\n", *traceback.format_tb(link.__traceback__), headline(link)])
+        for link in reversed(list(chain(error)))
+    )
+
+
+def headline(error: BaseException) -> str:
+    """Return an exception's type and what it says, and for a group the same of its members."""
+    members = getattr(error, "exceptions", ())
+    return "\n  and ".join([f"{type(error).__qualname__}: {describe(error)}", *map(headline, members)])
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the exception, then what caused it, and so on."""
+    met: set[int] = set()
+    while error is not None and id(error) not in met:
+        met.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
