@@ -128,7 +128,8 @@ class Server:
 
     def _config(self, _words):
         web = {"environment": {"TRUSTED_HOSTS": "shop.example"}, "deploy": {"replicas": 1}}
-        nginx = {"image": "nginx:1.30", "ports": [{"target": 8443, "published": "443"}]}
+        ports = [{"target": inside, "published": outside} for inside, outside in ((8443, "443"), (8080, "80"))]
+        nginx = {"image": "nginx:1.30", "ports": ports}
         secrets = {name: {"file": str(self.folder / "secrets" / name)} for name in SECRETS}
         ops = {"smoke": "/api/products", "repository": self.repository}
         backup = {"volumes": [{"target": "/backups", "source": str(self.folder / "backups")}]}
