@@ -199,7 +199,7 @@ class Server:
         if self.environment.get("COMPOSE_PROJECT_NAME"):
             assert self.trials == {self.environment["DB_VOLUME"]}
             return ""
-        image = next(image for image in self.images.values() if f"MIGRATE_IMAGE={image.name}" in self.done[-1])
+        image = self.images[self.environment["MIGRATE_IMAGE"]]
         if PRODUCTION in words[-1]:
             return image.findings
         return image.pending if words[-1] == "pending" else ""

@@ -135,7 +135,6 @@ def report(shop, monkeypatch, capsys):
     def give(*words, **behaviour):
         image = Image("first", **behaviour)
         shop.server.images[f"shop:{shop.site().serving.colour}"] = image
-        shop.server.images[image.name] = image
         capsys.readouterr()
         return cli.main(["check", *words]), capsys.readouterr().out
 
