@@ -10,6 +10,7 @@ from ops.commands import service
 from ops.finding import Finding, failed, passed, warned
 from ops.site import Site
 
+WELL = {"healthy", "running", "starting"}
 ENDS = ("migrate", "fetch", "restore")  # with what they are for
 OPEN = "nginx"
 LOOPBACK = ("127.0.0.1", "::1")
@@ -19,7 +20,7 @@ def check_services(site: Site) -> Iterator[Finding]:
     """See that what should run does, and says of itself that it is well."""
     states = {row["Service"]: row.get("Health") or row["State"] for row in _containers(site)}
     wanted = [name for name in site.config["services"] if name not in (*ENDS, service(site.serving.other))]
-    ill = {name: states.get(name, "not there") for name in wanted if states.get(name) not in {"healthy", "running"}}
+    ill = {name: states.get(name, "not there") for name in wanted if states.get(name) not in WELL}
     if ill:
         names = ", ".join(f"{name} is {state}" for name, state in ill.items())
         yield failed(f"{names}.", f"python3 -m ops logs {next(iter(ill))}")
