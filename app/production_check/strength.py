@@ -5,12 +5,13 @@ It finds the weak ones. That a value is strong it cannot tell: one that was publ
 
 import math
 import re
-from collections import Counter
 
 from config import DEVELOPMENT_SECRET_KEY
 
 WRITTEN_BITS = 1.5  # a character of a sentence, at most: Shannon, Prediction and Entropy of Printed English (1951)
 ROWS = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
+INSTEAD = str.maketrans("013457@$!", "oleastasi")
+KINDS = (("[a-z]", 26), ("[A-Z]", 26), ("[0-9]", 10), (r"[!-/:-@\[-`{-~ ]", 33), (r"[^ -~]", 128))  # and how many
 IN_ORDER = 4  # characters in a row of those, at least, that are no accident
 
 # What tutorials, templates and images come with, without what stands between the letters and digits.
@@ -29,18 +30,16 @@ NUMBERED = re.compile(r"[0-9]{0,8}$")
 
 
 def is_known(text: str) -> bool:
-    """Whether it is one of those that everybody tries first, with or without a number behind it."""
-    plain = re.sub(r"[^a-z0-9]", "", text.casefold())
-    return (
-        text == DEVELOPMENT_SECRET_KEY or plain.startswith("djangoinsecure") or NUMBERED.sub("", plain) in KNOWN | {""}
-    )
+    """Whether it is one of those that everybody tries first, with digits for letters, or with a number behind it."""
+    plain, spelled = (re.sub(r"[^a-z0-9]", "", each) for each in (text.casefold(), text.casefold().translate(INSTEAD)))
+    begins = plain.startswith("djangoinsecure") or text == DEVELOPMENT_SECRET_KEY
+    return begins or not {NUMBERED.sub("", plain), spelled}.isdisjoint(KNOWN | {""})
 
 
 def bits(text: str) -> float:
     """Return how many bits it has, roughly; guessing takes two to the power of that."""
     rest = _without_rows(_once(text))
-    each = min(WRITTEN_BITS, _entropy(rest)) if reads(rest) else _entropy(rest)
-    return len(rest) * each
+    return min(_by_chance(rest), WRITTEN_BITS * len(rest)) if reads(rest) else _by_chance(rest)
 
 
 def reads(text: str) -> bool:
@@ -81,7 +80,12 @@ def _in_order(text: str) -> int:
     return next(lengths, 1)
 
 
-def _entropy(text: str) -> float:
-    """Return Shannon's bits a character: aaaa has none, and a text of two characters at most one each."""
-    counts = Counter(text).values()
-    return sum(count / len(text) * math.log2(len(text) / count) for count in counts)
+def _by_chance(text: str) -> float:
+    """Return the bits of characters drawn from all of their kinds, and, where they come again, from those before."""
+    kinds = max(2, sum(number for pattern, number in KINDS if re.search(pattern, text)))
+    seen: set[str] = set()
+    total = 0.0
+    for character in text:
+        total += math.log2(len(seen) if character in seen else kinds)
+        seen.add(character)
+    return total

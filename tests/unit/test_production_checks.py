@@ -17,7 +17,7 @@ from tests.unit.production_fakes import APP, CACHE, KEY, OWNER, PGBOUNCER, SESSI
 SESSIONS_URL = f"redis://sessions:{SESSIONS}@redis-sessions"
 NOPERM = redis.exceptions.NoPermissionError("this user has no permissions to run the 'info' command")
 WORDS = "this-is-a-very-long-secret-key-for-my-application"
-MIDDLING = "x7Gq2mZp9sLw4kTv8nBr3cabcdefghij"
+MIDDLING = "8f3a1c9e5b7d2f604e8aabcdefghijklmn"
 URL = SETTINGS["DATABASE_URL"]
 
 
@@ -87,7 +87,7 @@ CASES = {
         ({"DATABASE_URL": "postgresql://app@db/app?password=changeme"}, "FAIL", "one that everybody knows"),
         ({"DATABASE_URL": "postgresql://catalogue:Catalogue@db/app"}, "FAIL", "the user's own name"),
         ({"DATABASE_URL": "postgresql://app:postgres@db/app"}, "FAIL", "one that everybody knows"),
-        ({"DATABASE_URL": "postgresql://app:Pa%24%24w0rd@db/app"}, "FAIL", "soon guessed"),
+        ({"DATABASE_URL": "postgresql://app:Pa%24%24w0rd@db/app"}, "FAIL", "one that everybody knows"),
         ({"DATABASE_URL": "postgresql://app:aaaaaaaaaaaaaaaaaaaa@db/app"}, "FAIL", "soon guessed"),
         ({"DATABASE_URL": "postgresql://app:x7Gq2mZp9s@db/app"}, "WARN", "10 characters"),
         ({"MIGRATION_DATABASE_URL": f"postgresql://owner:{APP}@db/app"}, "FAIL", "have the same password"),
