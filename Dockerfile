@@ -25,7 +25,6 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /opt/venv /opt/venv
 COPY scripts/healthcheck.sh config.py wsgi.py gunicorn.conf.py ./
 COPY scripts/check_production.py scripts/
-COPY scripts/production_check scripts/production_check
 COPY migrations migrations
 COPY app app
 # The bundle: what a server needs besides this image, so that one digest, and one signature, stands for all of a release.

@@ -156,6 +156,11 @@ class ProductionConfig(Config):
     ENVIRONMENT = "production"
     defaults: ClassVar = {"LOG_FORMAT": "json"}
 
+    # Of sessions, for when there are some: by TLS only, and with __Host- no other host below the domain can set it.
+    SESSION_COOKIE_NAME = "__Host-session"
+    SESSION_COOKIE_SECURE = True
+    SESSION_COOKIE_SAMESITE = "Lax"
+
     def __init__(self, env: Source) -> None:
         super().__init__(env)
         if env.str("FLASK_DEBUG", "0").lower() not in {"0", "false", "no"}:

@@ -75,13 +75,17 @@ def refuse_missing_secrets(site: Site) -> None:
 
 def refuse_full_disk(site: Site) -> int:
     """Raise Refusal when an image and its logs could fill the disk of this folder, or Docker's; return what is free."""
-    docker = Path(site.runner.look(commands.root()).strip())
-    places = [site.folder, *[docker for known in [docker] if known.is_absolute() and os.access(known, os.F_OK)]]
-    free = {place: shutil.disk_usage(place).free for place in places}
+    free = {place: shutil.disk_usage(place).free for place in places(site)}
     place = min(free, key=lambda place: free[place])
     if free[place] < FREE_BYTES:
         raise Refusal(f"Only {free[place] / 2**30:.1f} GiB are free at {place}, 2 are needed. See: docker system df")
     return free[place]
+
+
+def places(site: Site) -> list[Path]:
+    """Return the folders whose disks fill: this one, and Docker's, where it can be seen."""
+    docker = Path(site.runner.look(commands.root()).strip())
+    return [site.folder, *[docker for known in [docker] if known.is_absolute() and os.access(known, os.F_OK)]]
 
 
 def changed_services(site: Site) -> list[str]:

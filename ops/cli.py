@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from ops import backups, certificates, deploy, fetch, gate, init, promotion, restore, status, upgrade
+from ops import backups, certificates, deploy, fetch, gate, init, production, promotion, restore, status, upgrade
 from ops.canary import Watch
 from ops.deploy import Wish
 from ops.errors import Failure, Interrupted, Refusal
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     try:
         gated = arguments == ["gate"]
         words = gate.arguments(os.environ.get("SSH_ORIGINAL_COMMAND")) if gated else arguments
-        run(parser().parse_args(words), words, gated=gated)
+        return run(parser().parse_args(words), words, gated=gated)
     except Refusal as refusal:
         say(f"Refused: {refusal}")
         return 2
@@ -37,15 +37,16 @@ def main(arguments: list[str]) -> int:
     except (Interrupted, KeyboardInterrupt) as error:
         say(f"Stopped: {error}")
         return 1
-    return 0
 
 
-def run(options: argparse.Namespace, words: list[str], *, gated: bool) -> None:
-    """Carry out what was asked for, in the server's folder."""
+def run(options: argparse.Namespace, words: list[str], *, gated: bool) -> int:
+    """Carry out what was asked for, in the server's folder; return the exit code."""
     folder = Path(os.environ.pop(fetch.FOLDER, "") or Path.cwd())
     if not (folder / FILE).exists() and not os.environ.get(fetch.FETCHED):
         raise Refusal(f"{folder} has no {FILE}. Run this in the server's folder.")
     site = Site(folder, Runner(dry=getattr(options, "dry_run", False)), Path.cwd() / FILE)
+    if options.command == "check":
+        return production.report(site, as_json=options.json, strict=options.strict)
     if options.command in {"deploy", "canary"}:
         release(site, options, words, gated=gated)
     elif options.command == "rollback":
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace, words: list[str], *, gated: bool) -> None:
         promotion.promote(site, options.timeout)
     else:
         other(site, options)
+    return 0
 
 
 def release(site: Site, options: argparse.Namespace, words: list[str], *, gated: bool) -> None:
@@ -155,6 +157,11 @@ def parser() -> argparse.ArgumentParser:
     move.add_argument("--yes", action="store_true", help="do not ask")
     command("drill", "restore the newest backups into a container that is thrown away, and compare")
     command("status", "what runs, what serves, what was done").add_argument("--json", action="store_true")
+    look = command("check", "whether this server is fit for production; exits with 1 if anything fails")
+    look.add_argument(
+        "--json", action="store_true", help="for machines: a list of objects check, state, reason, remedy"
+    )
+    look.add_argument("--strict", action="store_true", help="exit with 1 for a warning too")
     show = command("logs", "what the services say")
     show.add_argument("service", nargs="*", type=service)
     show.add_argument("--follow", action="store_true")

@@ -117,9 +117,10 @@ class Compose:
         """Run a command in IMAGE as the schema's owner; without one, the migrations."""
         return self.words(*ONE_OFF, "migrate", *words, MIGRATE_IMAGE=image)
 
-    def check_production(self, image: str) -> Words:
+    def check_production(self, image: str, *options: str) -> Words:
         """Let IMAGE look at the server; prints its findings as JSON, `null` if it cannot, and fails for neither."""
-        script = f"test -e {PRODUCTION} || exec echo null; python {PRODUCTION} --json || test $? = 1"
+        program = " ".join(["python", PRODUCTION, "--json", *options])
+        script = f"test -e {PRODUCTION} || exec echo null; {program} || test $? = 1"
         return self.migrate(image, "sh", "-c", script)
 
     def ps(self) -> Words:

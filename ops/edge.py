@@ -126,6 +126,17 @@ def ask_outside(site: Site, path: str) -> Answer:
         connection.close()
 
 
+def headers_outside(site: Site, path: str, *, tls: bool = True) -> dict[str, str]:
+    """Return the headers that a user gets, by TLS or in the clear; raises OSError or HTTPException."""
+    connection = http.client.HTTPConnection(site.host, timeout=5)
+    try:
+        connection.sock = connect_outside(site) if tls else socket.create_connection(site.http, timeout=5)
+        connection.request("GET", path)
+        return dict(connection.getresponse().getheaders())
+    finally:
+        connection.close()
+
+
 def connect_outside(site: Site) -> ssl.SSLSocket:
     """Connect as a user does, by TLS to the published port, whatever the certificate; raises OSError."""
     context = ssl.create_default_context()

@@ -77,7 +77,7 @@ def write_settings(site: Site, hosts: list[str], email: str) -> None:
         raise Refusal(f"{site.folder.name}: the folder's name becomes the project's; only a-z, 0-9, - and _ will do.")
     if email and not EMAIL.fullmatch(email):
         raise Refusal(f"--email: {email!r} is no address.")
-    write_new(path, settings(site.folder.name, hosts, email), 0o644)
+    write_new(path, settings(site.folder.name, hosts, email), 0o600)
     say("  .env: written")
 
 

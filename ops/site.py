@@ -45,8 +45,13 @@ class Site:
     @property
     def host(self) -> str:
         """The first name that users ask for."""
-        hosts = self._web["environment"]["TRUSTED_HOSTS"]
-        return str(hosts).split(",")[0].strip().lstrip(".")
+        return self.hosts[0].lstrip(".")
+
+    @property
+    def hosts(self) -> list[str]:
+        """All names that users ask for."""
+        hosts = str(self._web["environment"]["TRUSTED_HOSTS"])
+        return [host.strip() for host in hosts.split(",") if host.strip()]
 
     @property
     def replicas(self) -> int:
@@ -66,7 +71,15 @@ class Site:
     @property
     def https(self) -> tuple[str, int]:
         """The address and port of this machine where users' requests arrive."""
-        port = next(port for port in self.config["services"]["nginx"]["ports"] if port["target"] == 8443)
+        return self._published(8443)
+
+    @property
+    def http(self) -> tuple[str, int]:
+        """The address and port of this machine where those arrive that are sent in the clear."""
+        return self._published(8080)
+
+    def _published(self, inside: int) -> tuple[str, int]:
+        port = next(port for port in self.config["services"]["nginx"]["ports"] if port["target"] == inside)
         address = port.get("host_ip") or "0.0.0.0"  # noqa: S104 - what Docker does without one
         return "127.0.0.1" if address in {"0.0.0.0", "::"} else address, int(port["published"])  # noqa: S104
 

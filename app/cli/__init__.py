@@ -1,12 +1,13 @@
-"""Commands: `flask ready`, `flask schema …`, `flask seed`, `flask token …`, beside Flask's own (`flask db …`)."""
+"""Commands: `flask check-production`, `ready`, `schema …`, `seed` and `token …`, beside Flask's own (`flask db …`)."""
 
 from flask import Flask
 
-from app.cli import ready, schema, seed, token
+from app.cli import check_production, ready, schema, seed, token
 
 
 def init_app(app: Flask) -> None:
     """Add the commands to `flask`."""
+    app.cli.add_command(check_production.check_production)
     app.cli.add_command(ready.ready)
     app.cli.add_command(schema.schema)
     app.cli.add_command(seed.seed)

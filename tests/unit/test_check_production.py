@@ -1,60 +1,21 @@
-"""scripts/check_production.py: the sum of all connections, the role's rights, and what is said of them."""
+"""The production check: the sum of all connections, the role's rights, and how what is found is said."""
 
-import importlib.util
 import json
 import re
-import sys
+import threading
+import time
 
-import psycopg2
+import click.testing
 import pytest
 
 from app import database
+from app.cli import check_production as command
+from app.production_check import production, run
+from app.production_check.checks import CHECKS, Check
+from app.production_check.finding import passed
 from config import load
 from tests.helpers import ROOT
-
-PRODUCTION = {
-    "FLASK_ENV": "production",
-    "SECRET_KEY": "x7Gq2mZp9sLw4kTv8nBr3cYd6hJf1aEu0iOo5",
-    "DATABASE_URL": "postgresql://app@db/app",
-    "MIGRATION_DATABASE_URL": "postgresql://app_owner@db/app",
-    "REDIS_URL": "redis://cache",
-    "TRUSTED_HOSTS": "shop.example",
-}
-POSTGRES = [("max_connections", 100), ("reserved_connections", 10), ("superuser_reserved_connections", 3)]
-PGBOUNCER = {"default_pool_size": "20", "reserve_pool_size": "0", "max_db_connections": "20", "max_client_conn": "1000"}
-ORDINARY = [(False, False, False)]
-
-
-@pytest.fixture(scope="module")
-def script():
-    """The script, as Python runs it: its own folder is where it finds its modules."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    spec = importlib.util.spec_from_file_location("check_production", ROOT / "scripts/check_production.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path.remove(str(ROOT / "scripts"))
-    return module
-
-
-class Servers:
-    """What Postgres and PgBouncer answer."""
-
-    def __init__(self):
-        self.limits, self.rights, self.pgbouncer, self.timeout = POSTGRES, ORDINARY, dict(PGBOUNCER), 1250
-        self.asked = []
-
-    def ask(self, url, sql, *_values):
-        """Answer a statement, or refuse the connection."""
-        self.asked.append((url.host, url.username))
-        for text, rows in {
-            "max_connections": self.limits,
-            "SHOW CONFIG": self.pgbouncer and [(*pair, "", "yes") for pair in self.pgbouncer.items()],
-            "statement_timeout": [(self.timeout,)],
-            "rolsuper": self.rights,
-        }.items():
-            if text in sql and rows is not None:
-                return rows
-        raise psycopg2.OperationalError("connection refused\nIs the server running?")
+from tests.unit.production_fakes import APP, CACHE, KEY, OWNER, POSTGRES, SETTINGS, FakeProduction, Servers
 
 
 @pytest.fixture
@@ -64,19 +25,30 @@ def servers():
 
 
 @pytest.fixture
-def look(script, servers, monkeypatch, tmp_path):
-    """Return a function that makes every check with these settings, and gives the findings by name."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(script.Production, "ask", lambda _self, *words: servers.ask(*words))
+def here(monkeypatch, tmp_path):
+    """Return a function that gives the server with these settings."""
+    monkeypatch.chdir(tmp_path)  # no .env lies there
 
-    def run(**settings):
+    def make(servers, **settings):
         for name in ("WEB_CONCURRENCY", "GUNICORN_THREADS", "WEB_REPLICAS", "DATABASE_HOST", "DB_POOL_SIZE"):
             monkeypatch.delenv(name, raising=False)
-        for name, value in (PRODUCTION | {"WEB_CONCURRENCY": "2"} | settings).items():
-            monkeypatch.setenv(name, value)
-        return {finding.check: finding for finding in script.findings(script.Production())}
+        known = SETTINGS | {"WEB_CONCURRENCY": "2"} | settings
+        for name in known.keys() & {"WEB_CONCURRENCY", "GUNICORN_THREADS", "WEB_REPLICAS", "REDIS_URL"}:
+            monkeypatch.setenv(name, known[name])
+        return FakeProduction(known, servers)
 
-    return run
+    return make
+
+
+@pytest.fixture
+def look(here, servers):
+    """Return a function that makes every check with these settings, and gives the findings by name."""
+
+    def make(**settings):
+        servers.now = time.time
+        return {finding.check: finding for finding in run.findings(here(servers, **settings))}
+
+    return make
 
 
 def test_by_default(look):
@@ -131,7 +103,7 @@ def test_pgbouncer(look):
     assert found["connections"].reason.startswith("30 connections = 20 PgBouncer + 1 migration + ")
     clients = "197 connections to PgBouncer = 192 web (2 colours x 8 containers x 2 workers x (4 + 2 for probes))"
     assert found["clients"].reason == f"{clients} + 5 others; it takes 1000."
-    assert {finding.state for finding in found.values()} == {"PASS"}
+    assert {found[name].state for name in ("connections", "clients", "pooler", "rights")} == {"PASS"}
 
 
 def test_a_pool_that_is_too_large(look, servers):
@@ -158,7 +130,7 @@ def test_another_pooler(look, servers):
 
 def test_pgbouncer_of_another_time(look, servers):
     """One that was made with another DB_TIMEOUT is told, and how to make it anew."""
-    servers.timeout = 2000
+    servers.pooled_timeout = 2000
     found = look(DATABASE_HOST="pgbouncer")["pooler"]
     assert (found.state, found.reason) == (
         "WARN",
@@ -180,14 +152,14 @@ def test_rights(look, servers, rights, says):
     servers.rights = rights
     found = look()["rights"]
     assert (found.state, says in found.reason) == ("FAIL", True)
-    assert set(servers.asked) == {("db", "app_owner")}
 
 
 def test_away(look, servers):
-    """A database that does not answer fails each check, in one line, with where to look."""
-    servers.limits = servers.rights = None
+    """A database that does not answer fails each check that asks it, in one line, with where to look."""
+    servers.away = True
     found = look()
-    assert {finding.state for finding in found.values()} == {"FAIL"}
+    asking = {check.name for check in CHECKS if check.asks == "Postgres"} & found.keys()
+    assert {name for name, finding in found.items() if finding.state == "FAIL"} == asking
     assert found["connections"].reason == "could not be looked at: connection refused."
     assert "Does db answer?" in found["connections"].remedy
 
@@ -196,42 +168,80 @@ def test_away(look, servers):
 def test_settings(look, servers, settings):
     """Settings that cannot be used are the one thing that is said, by their names."""
     [found] = look(**settings).values()
-    assert (found.check, found.state, *settings) == (
-        "settings",
-        "FAIL",
-        re.search(r"\b[A-Z]+_[A-Z]+(?=:)", found.reason)[0],
-    )
+    assert (found.check, found.state, found.reason.partition(":")[0]) == ("settings", "FAIL", *settings)
     assert servers.asked == []
 
 
+def test_each_setting_is_named(here, servers):
+    """Of several that cannot be used each has its line."""
+    found = run.findings(here(servers, SECRET_KEY="weak", TRUSTED_PROXIES="many", TRUSTED_HOSTS=""))
+    assert [each.reason.partition(":")[0] for each in found] == ["SECRET_KEY", "TRUSTED_HOSTS", "TRUSTED_PROXIES"]
+    assert {(each.check, each.state) for each in found} == {("settings", "FAIL")}
+
+
+def test_no_secret_is_said(here, servers):
+    """Whatever a server's message repeats, no password and no key is in what is printed."""
+    servers.schema = OSError(f"refused for {OWNER}, {APP}, {CACHE} and {KEY}")
+    text = str(run.findings(here(servers)))
+    assert "refused for ***, ***, *** and ***" in text
+    assert [secret for secret in (OWNER, APP, CACHE, KEY) if secret in text] == []
+
+
+def test_a_check_that_hangs(here, servers, monkeypatch):
+    """One that does not end is given up, and says so."""
+    monkeypatch.setattr(run, "DEADLINE", 0.01)
+    ended = threading.Event()
+    [found] = run.within_deadline(Check("slow", lambda _: iter(ended.wait, None), "", asks="Redis"), here(servers))
+    ended.set()
+    assert (found.state, found.reason) == ("FAIL", "was not done within 0 s.")
+    assert "Does redis-cache answer?" in found.remedy
+
+
+def test_a_check_that_breaks(here, servers):
+    """A fault of a check is that check's alone."""
+
+    def look(_production):
+        yield passed("so far")
+        raise KeyError("secret")
+
+    [found] = run.within_deadline(Check("broken", look, ""), here(servers))
+    assert (found.state, found.reason) == ("FAIL", "could not be looked at: KeyError.")
+
+
 @pytest.fixture
-def printed(script, look, servers, monkeypatch, capsys):
-    """Return a function that runs the script before a Postgres of so many connections; it gives code and output."""
+def printed(here, servers, monkeypatch, tmp_path):
+    """Return a function that gives the command on a server whose Postgres has so many connections."""
+    files = dict.fromkeys(("SECRET_KEY", "DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL"), "")
+    for name in list(files):
+        files[f"{name}_FILE"] = str(tmp_path / name)
+        (tmp_path / name).write_text(SETTINGS[name], encoding="utf-8")
+        (tmp_path / name).chmod(0o600)
 
-    def run(most, *words):
-        servers.limits = [("max_connections", most), *POSTGRES[1:]]
-        look()
-        monkeypatch.setattr(sys, "argv", ["check_production.py", *words])
-        return script.main(), capsys.readouterr().out
+    def give(most, *words):
+        servers.limits, servers.now = [("max_connections", most), *POSTGRES[1:]], time.time
+        monkeypatch.setattr(production, "Production", lambda **_options: here(servers, **files))
+        return click.testing.CliRunner().invoke(command.check_production, words)
 
-    return run
+    return give
 
 
-@pytest.mark.parametrize(("most", "code"), [(100, 0), (60, 1)])
-def test_json(printed, most, code):
-    """For machines it is a list; it ends with 1 if anything fails."""
-    ended, output = printed(most, "--json")
-    assert ended == code
-    assert [(each["check"], each["state"]) for each in json.loads(output)] == [
-        ("connections", "FAIL" if code else "PASS"),
-        ("rights", "PASS"),
-    ]
+@pytest.mark.parametrize(("most", "code", "strictly"), [(100, 0, 0), (75, 0, 1), (60, 1, 1)])
+def test_json(printed, most, code, strictly):
+    """For machines it is a list; it ends with 1 if anything fails, and strictly if anything is a warning."""
+    done = printed(most, "--json")
+    assert done.exit_code == code
+    assert printed(most, "--strict").exit_code == strictly
+    states = {each["check"]: each["state"] for each in json.loads(done.output)}
+    assert states["connections"] == {100: "PASS", 75: "WARN", 60: "FAIL"}[most]
+    assert {tuple(each) for each in json.loads(done.output)} == {("check", "state", "reason", "remedy")}
 
 
 def test_for_people(printed):
-    """For people it is a line a check."""
-    lines = printed(100)[1].splitlines()
-    assert [line.split(":")[0] for line in lines] == ["PASS connections", "PASS rights"]
+    """For people it is a line a check, in the order of the table."""
+    lines = printed(100).output.splitlines()
+    made = [check.name for check in CHECKS if check.name not in {"clients", "pooler", "sessions"}]
+    names = list(dict.fromkeys(line.split(":")[0].removeprefix("PASS ").removeprefix("WARN ") for line in lines))
+    assert names == made
 
 
 def test_probes_are_counted(app):

@@ -3,6 +3,7 @@
 import secrets
 
 import pytest
+from flask import Flask, session
 
 from config import DEVELOPMENT_SECRET_KEY, ConfigError, load
 
@@ -68,3 +69,14 @@ def test_no_debugger(value):
 def test_debugger_off(value):
     """FLASK_DEBUG may be there as long as it is off."""
     assert load("production", GOOD | {"FLASK_DEBUG": value}).DEBUG is False
+
+
+def test_cookies_of_sessions():
+    """A session's cookie would be sent by TLS alone, to this host alone, and be read by no script."""
+    app = Flask("shop")
+    app.config.from_object(load("production", GOOD))
+    app.secret_key = "signs"
+    app.add_url_rule("/", view_func=lambda: session.update(user=1) or "")
+    cookie = app.test_client().get("/", base_url="https://shop.example").headers["Set-Cookie"]
+    assert cookie.startswith("__Host-session=")
+    assert {part.strip() for part in cookie.split(";")[1:]} == {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"}

@@ -52,7 +52,7 @@ def test_make_targets():
 def test_flask_commands(app):
     """Every `flask` command in a document exists."""
     known = {*app.cli.commands, "db", "run", "routes", "shell"}
-    assert set(re.findall(r"(?:\bweb |bin/|`|^ +)flask ([a-z]+)", ALL, re.MULTILINE)) <= known
+    assert set(re.findall(r"(?:\bweb |bin/|`|^ +)flask ([a-z]+(?:-[a-z]+)*)", ALL, re.MULTILINE)) <= known
 
 
 def test_addresses(app):

@@ -99,6 +99,10 @@ class Shop:
         """Answer as nginx would, unless something keeps users from it."""
         return Answer(*self.server.answer(self.server.nginx.colour, path)) if self.reachable else Answer(0, "refused")
 
+    def headers(self, _site, path, *, tls=True):
+        """Answer as nginx would, in the clear or by TLS."""
+        return {"Strict-Transport-Security": "max-age=86400"} if tls else {"Location": f"https://shop.example{path}"}
+
     @property
     def journal(self):
         """What is under way."""
@@ -151,6 +155,7 @@ def make_new_shop(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         shop = Shop(tmp_path / name)
         monkeypatch.setattr(edge, "ask_outside", shop.outside)
+        monkeypatch.setattr(edge, "headers_outside", shop.headers)
         return shop
 
     return make

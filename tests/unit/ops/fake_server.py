@@ -128,7 +128,8 @@ class Server:
 
     def _config(self, _words):
         web = {"environment": {"TRUSTED_HOSTS": "shop.example"}, "deploy": {"replicas": 1}}
-        nginx = {"image": "nginx:1.30", "ports": [{"target": 8443, "published": "443"}]}
+        ports = [{"target": inside, "published": outside} for inside, outside in ((8443, "443"), (8080, "80"))]
+        nginx = {"image": "nginx:1.30", "ports": ports}
         secrets = {name: {"file": str(self.folder / "secrets" / name)} for name in SECRETS}
         ops = {"smoke": "/api/products", "repository": self.repository}
         backup = {"volumes": [{"target": "/backups", "source": str(self.folder / "backups")}]}
@@ -198,7 +199,7 @@ class Server:
         if self.environment.get("COMPOSE_PROJECT_NAME"):
             assert self.trials == {self.environment["DB_VOLUME"]}
             return ""
-        image = next(image for image in self.images.values() if f"MIGRATE_IMAGE={image.name}" in self.done[-1])
+        image = self.images[self.environment["MIGRATE_IMAGE"]]
         if PRODUCTION in words[-1]:
             return image.findings
         return image.pending if words[-1] == "pending" else ""

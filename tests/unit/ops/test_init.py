@@ -70,6 +70,7 @@ def test_rights(new):
     new.init("shop.example")
     assert new.mode("secrets") == 0o700
     assert {new.mode(name) for name in new.files() if name.startswith("secrets/")} == {0o600}
+    assert new.mode(".env") == 0o600
     assert new.server.given["secret_key"] == "10001:10001"
     assert new.server.given["postgres_password"] == "999:999"
     assert new.server.given["."] == "101:101"  # the certificates, which certbot renews and nginx reads

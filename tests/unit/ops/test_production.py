@@ -1,12 +1,16 @@
 """A release's own look at the server: what fails refuses the deploy before anything is changed, the rest is a note."""
 
 import json
+import re
 import subprocess
 
 import pytest
 
-from ops import commands
+from ops import cli, commands, finding, production
 from ops.errors import Failure
+from ops.host import checks
+from tests.unit.ops.fake_image import Image
+from tests.unit.ops.fake_server import FakeRunner
 from tests.unit.ops.faults import failing
 
 PASSED = {"check": "rights", "state": "PASS", "reason": "app cannot change the schema.", "remedy": ""}
@@ -30,11 +34,14 @@ def test_pass(shop, capsys):
 
 
 def test_warn(shop, capsys):
-    """What it warns of is the step's note, and stops nothing."""
+    """What is a warning is said in a line of its own, of the application and of the server alike, and stops nothing."""
     shop.deploy(shop.fetched("second", findings=json.dumps([PASSED, WARNED])))
     assert shop.users_meet == "second"
-    said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  check done"))
-    assert said.endswith("WARN pooler: a statement may take 2000 ms. Make it anew.")
+    lines = capsys.readouterr().out.splitlines()
+    assert "    WARN pooler: a statement may take 2000 ms. Make it anew." in lines
+    assert any(line.startswith("    WARN offsite: ") for line in lines)
+    counts = next(line for line in lines if line.startswith("  check done"))
+    assert re.search(r"\d+ PASS, \d+ WARN$", counts)
 
 
 def test_fail(shop, capsys):
@@ -53,7 +60,7 @@ def test_absent(shop, capsys):
     assert "nobody has added its connections up" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("printed", ["", "Deprecated: …\n[]"])
+@pytest.mark.parametrize("printed", ["", "Deprecated: …\n[]", "[1]", '[{"check": "rights"}]'])
 def test_no_answer(shop, capsys, printed):
     """An image that prints something else is a failed deploy like any other."""
     with pytest.raises(Failure, match="stopped at “check”"):
@@ -83,6 +90,100 @@ def test_dry(shop, capsys):
     shop.deploy(shop.fetched("second"), dry=True)
     assert looks(shop) == []
     assert any(f"python {commands.PRODUCTION} --json" in line for line in capsys.readouterr().out.splitlines())
+
+
+def fails(monkeypatch, name, deploy):
+    """Let one check of the server fail, which a deploy treats so."""
+
+    def look(_site):
+        yield finding.failed("it is broken.", "Mend it.")
+
+    monkeypatch.setattr(checks, "CHECKS", (checks.Check(name, look, "", deploy=deploy),))
+
+
+def test_the_servers_fault(shop, monkeypatch, capsys):
+    """A fault of the server that a deploy does not make worse is a loud warning in it."""
+    fails(monkeypatch, "backups", "warns")
+    shop.deploy(shop.fetched("second"))
+    assert shop.users_meet == "second"
+    assert "    WARN backups: it is broken. Mend it." in capsys.readouterr().out.splitlines()
+
+
+def test_the_servers_fault_that_stops(shop, monkeypatch, capsys):
+    """One that a deploy would fail of, or make worse, stops it before anything is changed."""
+    fails(monkeypatch, "disk", "stops")
+    with pytest.raises(Failure, match="deploy stopped at “check”"):
+        shop.deploy(shop.fetched("second"))
+    assert "    FAIL disk: it is broken. Mend it." in capsys.readouterr().out.splitlines()
+    assert shop.users_meet == "first"
+
+
+def test_what_a_deploy_does_not_look_at(shop, monkeypatch, capsys):
+    """What a deploy itself starts is no finding in it."""
+    fails(monkeypatch, "services", "")
+    shop.deploy(shop.fetched("second"))
+    assert "it is broken" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def report(shop, monkeypatch, capsys):
+    """Return a function that gives `ops check`, with these findings of the application; it gives code and output."""
+    monkeypatch.chdir(shop.folder)
+    monkeypatch.setattr(cli, "Runner", lambda dry: FakeRunner(dry=dry, server=shop.server))
+    monkeypatch.setattr(checks, "CHECKS", ())
+
+    def give(*words, **behaviour):
+        image = Image("first", **behaviour)
+        shop.server.images[f"shop:{shop.site().serving.colour}"] = image
+        capsys.readouterr()
+        return cli.main(["check", *words]), capsys.readouterr().out
+
+    return give
+
+
+@pytest.mark.parametrize(("found", "code", "strictly"), [(PASSED, 0, 0), (WARNED, 0, 1), (FAILED, 1, 1)])
+def test_command_check(report, found, code, strictly):
+    """`ops check` ends with 1 where anything fails, and strictly with a warning too; it prints a line for each."""
+    ended, output = report(findings=json.dumps([found]))
+    assert (ended, output.splitlines()[-1]) == (code, f"1 {found['state']}")
+    assert output.startswith(f"{found['state']} {found['check']}: ")
+    assert report("--strict", findings=json.dumps([found]))[0] == strictly
+
+
+def test_command_check_json(report, monkeypatch):
+    """For machines it is one list of both, in the form that the application's own has."""
+    fails(monkeypatch, "disk", "stops")
+    ended, output = report("--json", findings=json.dumps([PASSED]))
+    mine = {"check": "disk", "state": "FAIL", "reason": "it is broken.", "remedy": "Mend it."}
+    assert (ended, json.loads(output)) == (1, [PASSED, mine])
+
+
+def test_command_check_looks_at_what_serves(report, shop):
+    """The image of the colour that serves looks, as after a deploy: pending migrations are a fault then."""
+    report(findings="[]")
+    [place] = looks(shop)
+    assert "MIGRATE_IMAGE=shop:green" in shop.server.done[place]
+    assert "--before-migrating" not in shop.server.done[place]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "state", "says"),
+    [
+        ({"findings": "null"}, "WARN", "has no scripts/check_production.py"),
+        ({"findings": ""}, "FAIL", "did not print a list"),
+    ],
+)
+def test_command_check_without_the_application(report, behaviour, state, says):
+    """That the application could not look is a finding, and no stack trace."""
+    ended, output = report(**behaviour)
+    assert (ended, output.startswith(f"{state} application: "), says in output) == (int(state == "FAIL"), True, True)
+
+
+def test_command_check_before_the_first_deploy(new_shop, monkeypatch):
+    """On a new server there is no application to look, which is a warning."""
+    monkeypatch.setattr(checks, "CHECKS", ())
+    [found] = production.of_application(new_shop.site())
+    assert (found.state, found.reason) == ("WARN", "nothing was deployed yet.")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import psycopg2
 
-from .finding import FAIL, PASS, WARN, Finding
-from .production import Limits, Pooler, Production, Web
+from .finding import Finding, failed, passed, warned
+from .production import Limits, Pooler, Production
 
 OTHERS = {
     "migration": 1,
@@ -18,18 +18,24 @@ FEWER = "WEB_REPLICAS, WEB_CONCURRENCY or GUNICORN_THREADS"
 
 
 def check(production: Production) -> Iterator[Finding]:
-    """Add up what reaches Postgres, and what reaches PgBouncer where that stands in between."""
+    """Add up what reaches Postgres."""
     if not production.pooled:
         yield add_up("web", production.web.connections, f" ({production.web})", production.limits)
         return
-    try:
-        pooler = production.pooler
-    except psycopg2.Error:
+    pooler = pooler_of(production)
+    if pooler:
+        yield add_up("PgBouncer", pooler.pool, "", production.limits)
+    else:
         reason = f"{production.hosts[-1]} does not say how many connections it opens."
-        yield Finding("connections", WARN, reason, f"See that it leaves {production.limits.open} for all.")
-        return
-    yield add_up("PgBouncer", pooler.pool, "", production.limits)
-    yield add_up_clients(production.web, pooler)
+        yield warned(reason, f"See that it leaves {production.limits.open} for all.")
+
+
+def pooler_of(production: Production) -> Pooler | None:
+    """Return what stands in between, if it says so."""
+    try:
+        return production.pooler
+    except psycopg2.Error:
+        return None
 
 
 def add_up(who: str, number: int, how: str, limits: Limits) -> Finding:
@@ -39,12 +45,10 @@ def add_up(who: str, number: int, how: str, limits: Limits) -> Finding:
     has = f"{limits.open} of the {limits.maximum} of Postgres are not reserved"
     reason, needed = f"{total} connections = {parts}; {has}.", total + OPERATORS + limits.reserved
     if total + OPERATORS <= limits.open:
-        return Finding("connections", PASS, reason)
+        return passed(reason)
     if total <= limits.open:
-        return Finding(
-            "connections", WARN, f"{reason} That leaves fewer than {OPERATORS} for people.", remedy(who, needed)
-        )
-    return Finding("connections", FAIL, reason, remedy(who, needed))
+        return warned(f"{reason} That leaves fewer than {OPERATORS} for people.", remedy(who, needed))
+    return failed(reason, remedy(who, needed))
 
 
 def remedy(who: str, needed: int) -> str:
@@ -55,14 +59,19 @@ def remedy(who: str, needed: int) -> str:
     return f"Lower {FEWER}, or {raised}, or put PgBouncer in between (DATABASE_HOST in .env.example)."
 
 
-def add_up_clients(web: Web, pooler: Pooler) -> Finding:
-    """Compare what the application opens to PgBouncer with what that takes."""
+def check_clients(production: Production) -> Iterator[Finding]:
+    """Compare what the application opens to PgBouncer, where that stands in between, with what it takes."""
+    pooler = pooler_of(production) if production.pooled else None
+    if not pooler:
+        return
+    web = production.web
     total = web.connections + POOLER_CLIENTS
     parts = f"{web.connections} web ({web}) + {POOLER_CLIENTS} others"
     reason = f"{total} connections to PgBouncer = {parts}; it takes {pooler.clients}."
     if total <= pooler.clients:
-        return Finding("clients", PASS, reason)
-    return Finding("clients", FAIL, reason, f"Lower {FEWER}, or raise PGBOUNCER_CLIENTS to {total}.")
+        yield passed(reason)
+    else:
+        yield failed(reason, f"Lower {FEWER}, or raise PGBOUNCER_CLIENTS to {total}.")
 
 
 def check_pooler(production: Production) -> Iterator[Finding]:
@@ -74,4 +83,4 @@ def check_pooler(production: Production) -> Iterator[Finding]:
     [(found,)] = production.ask(url, sql)
     reason = f"through {url.host} a statement may take {found} ms; DB_TIMEOUT wants {wanted}."
     anew = f"Make it anew: docker compose up --detach --no-deps {url.host}"
-    yield Finding("pooler", PASS, reason) if found == wanted else Finding("pooler", WARN, reason, anew)
+    yield passed(reason) if found == wanted else warned(reason, anew)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .finding import FAIL, PASS, Finding
+from .finding import Finding, failed, passed
 from .production import Production
 
 RIGHTS = """
@@ -21,6 +21,6 @@ def check(production: Production) -> Iterator[Finding]:
     found = production.ask(production.settings.MIGRATION_DATABASE_URL, RIGHTS, name)
     wrong = [text for text, so in zip(TOO_MUCH, found[0], strict=True) if so] if found else ["does not exist"]
     if wrong:
-        yield Finding("rights", FAIL, f"the application's role, {name}, {', '.join(wrong)}.", REMEDY)
+        yield failed(f"the application's role, {name}, {', '.join(wrong)}.", REMEDY)
     else:
-        yield Finding("rights", PASS, f"the application's role, {name}, cannot change the schema.")
+        yield passed(f"the application's role, {name}, cannot change the schema.")

@@ -1,1 +1,0 @@
-"""The checks of scripts/check_production.py, one concern a module."""
