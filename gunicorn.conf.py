@@ -13,7 +13,7 @@ from flask.cli import load_dotenv
 from gunicorn.glogging import Logger
 
 from app import gunicorn_metrics, logging_config, metrics, probes
-from app.gunicorn_metrics import child_exit, nworkers_changed, on_exit, post_fork, pre_fork  # noqa: F401 - Gunicorn's hooks
+from app.gunicorn_metrics import child_exit, nworkers_changed, on_exit, post_worker_init, pre_fork  # noqa: F401 - hooks
 
 CGROUP = Path("/sys/fs/cgroup")
 

@@ -62,8 +62,8 @@ def pre_fork(server: Any, worker: Any) -> None:
     worker.slot = metric_files.free_slot(other.slot for other in server.WORKERS.values())
 
 
-def post_fork(_server: Any, worker: Any) -> None:
-    """Begin to count as the holder of the slot, in the worker."""
+def post_worker_init(worker: Any) -> None:
+    """Begin to count as the holder of the slot, in the worker, which now hears signals and is about to serve."""
     if Files.folder:
         metric_files.hold(Files.folder, worker.slot)
         metrics.put("gunicorn_workers", 1)

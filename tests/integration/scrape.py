@@ -9,10 +9,9 @@ from tests.integration.client import ask
 
 
 class Scrape:
-    """The samples of one answer."""
+    """Samples, by their names and labels."""
 
-    def __init__(self, text):
-        families = text_string_to_metric_families(text)
+    def __init__(self, families):
         self.samples = [sample for family in families for sample in family.samples]
 
     def each(self, name):
@@ -33,7 +32,7 @@ def scrape(server):
     """Ask as Prometheus does, by the container's address."""
     answer = ask(server.port, "GET", "/metrics", headers={"Host": "10.0.0.7:8000"})
     assert answer.status == 200, answer
-    return Scrape(answer.body.decode())
+    return Scrape(text_string_to_metric_families(answer.body.decode()))
 
 
 def workers(server):
