@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.pool_metrics import MeasuredPool
 from app.sql_comment import MarkedCursor
 
 READS = {"reads": True}  # the execution option of an engine whose statements stand alone, each committed by itself
@@ -27,6 +28,7 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
     if config["SQLALCHEMY_DATABASE_URI"].get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": timeout}}
     return {
+        "poolclass": MeasuredPool,
         "pool_size": config["DB_POOL_SIZE"],
         "max_overflow": 0,  # a request holds one connection at a time, so one for each thread is all there can be
         "pool_timeout": timeout,

@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from app import create_app
 from app.logging_config import JSONFormatter
+from app.metrics import book
 
 # No deadline: what is measured would be how busy the machine is.
 settings.register_profile("unit", max_examples=40, deadline=None)
@@ -91,3 +92,16 @@ def logged():
         return log
 
     return begin
+
+
+@pytest.fixture
+def counted():
+    """Return a function that says what was counted in this test: the sum of a metric's series that have the labels."""
+    book.forget()
+
+    def read(name, **labels):
+        samples = [sample for family in book.collect() for sample in family.samples]
+        found = [s.value for s in samples if s.name == name and labels.items() <= s.labels.items()]
+        return sum(found) if found else None
+
+    return read
