@@ -103,7 +103,7 @@ def monitor_url(name: str) -> str:
 
 
 def access_list(users: dict[str, tuple[str, str]]) -> str:
-    """Return a Redis ACL file: users with their rights, by the hash of their passwords, and the default one turned off."""
+    """Return a Redis ACL file: users with their rights, by their passwords' hashes, and no default one."""
     lines = ["user default off"]
     for user, (text, rights) in users.items():
         lines.append(f"user {user} on #{hashlib.sha256(text.encode()).hexdigest()} {rights}")
