@@ -70,6 +70,7 @@ class Config:
         self._read_http(env)
         self._read_logging(env)
         self._read_sentry(env)
+        self.METRICS = env.bool("METRICS", True)
 
     def _default(self, name: str) -> Any:
         return self.defaults.get(name, ...)

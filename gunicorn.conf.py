@@ -12,7 +12,8 @@ from pathlib import Path
 from flask.cli import load_dotenv
 from gunicorn.glogging import Logger
 
-from app import logging_config, probes
+from app import gunicorn_metrics, logging_config, metrics, probes
+from app.gunicorn_metrics import child_exit, nworkers_changed, on_exit, post_fork, pre_fork  # noqa: F401 - Gunicorn's hooks
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -75,6 +76,14 @@ def log_settings():
     known = level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "INFO"
     release = os.environ.get("RELEASE") or "unknown"
     return logging_config.dict_config(known, form if form in {"json", "text"} else default, "", release)
+
+
+def on_starting(server):
+    """Let the workers keep what they count in files that they share, if the application, now loaded, counts."""
+    if metrics.book.on:
+        folder = gunicorn_metrics.new_folder(worker_tmp_dir)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # where prometheus_client looks for it
+        gunicorn_metrics.start(server, folder)
 
 
 def when_ready(server):

@@ -14,10 +14,13 @@ from app import (
     database,
     errors,
     logging_config,
+    metrics,
+    metrics_page,
     middleware,
     openapi,
     probes,
     request_log,
+    request_metrics,
     routes,
     sentry,
     static_files,
@@ -26,7 +29,10 @@ from app import (
 # Each is one concern with one init_app; the order is the order in which a request meets them.
 CONCERNS = (
     logging_config,
+    metrics,
     middleware,
+    request_metrics,  # it goes around what is there, as the next one does: whatever fails inside is counted
+    metrics_page,
     request_log,
     sentry,
     errors,

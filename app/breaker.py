@@ -14,10 +14,17 @@ class OpenError(Exception):
 class Breaker:
     """Opens after FAILURES failures in a row, for PAUSE seconds; then one call is let through to find out."""
 
-    def __init__(self, failures: int, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        failures: int,
+        pause: float,
+        clock: Callable[[], float] = time.monotonic,
+        told: Callable[[bool], object] = lambda _open: None,
+    ) -> None:
         self.limit = failures
         self.pause = pause
         self.clock = clock
+        self.told = told  # hears whether it is open, each time that this may have changed, or is shown again
         self.failed = 0
         self.retry_at = 0.0
         self.answered_at = -math.inf
@@ -55,6 +62,7 @@ class Breaker:
                 alone = isinstance(error, decisive) and now - self.answered_at > self.pause
                 self.failed = max(self.failed + 1, self.limit if alone else 0)
                 self.retry_at = now + self.pause
+                self.told(self.failed >= self.limit)
             raise
         except neutral:
             raise
@@ -70,6 +78,7 @@ class Breaker:
         if self.failed:
             with self.lock:
                 self.failed = 0
+                self.told(False)  # noqa: FBT003 - open or not is all there is to tell
 
     def _admit(self) -> None:
         if self.failed < self.limit:

@@ -18,7 +18,7 @@ from typing import Any
 from flask import Flask, Response, current_app
 from marshmallow import Schema
 
-from app import cache_tags, probes
+from app import cache_tags, metrics, probes
 from app.cache_entry import Entry
 from app.cache_memory import MemoryStore
 from app.cache_policy import Policy, namespace
@@ -157,6 +157,7 @@ class Cache:
     def _said(self, response: Response, outcome: str, status: str) -> Response:
         """Count the outcome and say it in the answer (RFC 9211)."""
         response.headers["Cache-Status"] = f"app; {status}"
+        metrics.count("cache_requests_total", outcome=outcome)
         with self.lock:
             self.counts[outcome] += 1
         if outcome != "bypass" and time.monotonic() - self.flushed > 1:  # one that is away is not waited for twice
@@ -215,7 +216,11 @@ def current() -> Cache:
 
 
 def _compute(view: View, arguments: Mapping[str, Any]) -> Response:
-    return current_app.make_response(view(**arguments))
+    began = time.perf_counter()
+    try:
+        return current_app.make_response(view(**arguments))
+    finally:
+        metrics.observe("cache_computation_seconds", time.perf_counter() - began)
 
 
 def _keepable(response: Response) -> bool:

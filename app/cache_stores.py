@@ -1,5 +1,6 @@
 """Where the cache keeps its bytes: what any store must do, and a Redis that all processes share."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app import backend_errors, metrics
 from app.breaker import Breaker, OpenError
 from app.cache_entry import Entry
 from app.near_cache import CHANNEL, NEVER, NearCache
@@ -17,6 +19,14 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 STATISTICS = "cache:statistics"
+
+# How each is counted.
+KINDS: dict[type[Exception], str] = {
+    OpenError: "breaker_open",
+    redis.TimeoutError: "silent",
+    redis.ConnectionError: "away",
+    redis.RedisError: "other",
+}
 
 
 class UnavailableError(Exception):
@@ -74,13 +84,15 @@ class RedisStore:
         )
         self.near = NearCache(self.client)
         self.near_again = 0.0
-        self.breaker = Breaker(failures=3, pause=2.0)
+        told = functools.partial(metrics.put, "breaker_open", backend="redis")
+        self.breaker = Breaker(failures=3, pause=2.0, told=told)
 
     def _call(self, operation: Callable[[], T], *, proves: bool = True) -> T:
         try:
             with self.breaker.guard(redis.RedisError, proves=proves):
                 return operation()
         except (redis.RedisError, OpenError) as error:
+            backend_errors.count("redis", error, KINDS)
             raise UnavailableError(type(error).__name__) from error
 
     def read(self, keys: Sequence[str]) -> list[bytes | None]:

@@ -1,5 +1,6 @@
 """The database: short transactions for writes, single statements for reads, and a quick no when it is away."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -8,13 +9,13 @@ from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, Executable, MetaData, Row, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
 
-from app import engine, migration_state, probes
-from app.breaker import Breaker
+from app import backend_errors, engine, metrics, migration_state, pool_metrics, probes
+from app.breaker import Breaker, OpenError
 
 # Alembic can only drop or change a constraint that has a name, so every one gets a predictable one.
 NAMES = {
@@ -32,6 +33,17 @@ class DatabaseAwayError(Exception):
 
 class DatabaseSilentError(DatabaseAwayError):
     """It has fallen silent, for as long as a request can wait, so nobody else should wait for it now."""
+
+
+# How each is counted; what is none of them, such as a value that is not unique, is an answer.
+KINDS: dict[type[Exception], str] = {
+    DatabaseSilentError: "silent",
+    DatabaseAwayError: "away",
+    OpenError: "breaker_open",
+    PoolTimeoutError: "pool_timeout",
+    OperationalError: "other",
+    InternalError: "other",
+}
 
 
 class Base(DeclarativeBase):
@@ -60,11 +72,13 @@ def init_app(app: Flask) -> None:
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)
     with app.app_context():
         engine.prepare(db.engine)
+        pool_metrics.watch(db.engine)
         if db.engine.dialect.name == "sqlite":  # a relative path means the instance folder, to Alembic too
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url
         app.extensions["reads"] = db.engine.execution_options(**engine.READS)
         app.extensions["database_prober"] = _prober(app)
-    app.extensions["database_breaker"] = Breaker(failures=3, pause=1.0)
+    told = functools.partial(metrics.put, "breaker_open", backend="postgres")
+    app.extensions["database_breaker"] = Breaker(failures=3, pause=1.0, told=told)
     for name, check in PROBES.items():
         probes.register(app, name, check, essential=True)
 
@@ -117,14 +131,27 @@ def _guarded() -> Iterator[None]:
     otherwise get another one.
     """
     breaker: Breaker = current_app.extensions["database_breaker"]
-    with breaker.guard(DatabaseAwayError, decisive=(DatabaseSilentError,), neutral=(PoolTimeoutError,)):
-        try:
+    try:
+        with (
+            breaker.guard(DatabaseAwayError, decisive=(DatabaseSilentError,), neutral=(PoolTimeoutError,)),
+            _told_apart(),
+        ):
             yield
-        except DBAPIError as error:
-            if error.connection_invalidated or error.statement is None:  # broke, or could not be made
-                kind = DatabaseSilentError if isinstance(error.orig, engine.SilenceError) else DatabaseAwayError
-                raise kind(str(error.orig).partition("\n")[0]) from error
-            raise
+    except tuple(KINDS) as error:
+        backend_errors.count("postgres", error, KINDS)
+        raise
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Turn what the driver says when the database is away into an error that says so."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated or error.statement is None:  # broke, or could not be made
+            kind = DatabaseSilentError if isinstance(error.orig, engine.SilenceError) else DatabaseAwayError
+            raise kind(str(error.orig).partition("\n")[0]) from error
+        raise
 
 
 def _prober(app: Flask) -> Engine:

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.pool_metrics import MeasuredPool
+
 READS = {"reads": True}  # the execution option of an engine whose statements stand alone, each committed by itself
 CLIENT_GRACE = 0.25  # seconds a client waits beyond the server's own limit, for the server's better message
 BLANKS = str.maketrans(dict.fromkeys(string.punctuation, " "))
@@ -25,6 +27,7 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
     if config["SQLALCHEMY_DATABASE_URI"].get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": timeout}}
     return {
+        "poolclass": MeasuredPool,
         "pool_size": config["DB_POOL_SIZE"],
         "max_overflow": 0,  # a request holds one connection at a time, so one for each thread is all there can be
         "pool_timeout": timeout,

@@ -1,0 +1,73 @@
+"""The values of all workers of a server, in files that they share: one set for each worker's slot, whoever holds it.
+
+prometheus_client keeps a set for each process id, and would keep those of every worker that ever died. A slot is the
+lowest number that no living worker has; the next one to hold it counts on where the last one stopped, however that
+ended. A gauge says how things are with a process, so those of a dead one are removed.
+"""
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import values
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from app.metrics import book
+
+MASTER = "master"
+
+
+class Holder:
+    """Whose values this process writes: the master's, until it is a worker with a slot."""
+
+    name = MASTER
+
+
+def share(folder: Path) -> None:
+    """Keep all values in files from now on; prometheus_client finds FOLDER in PROMETHEUS_MULTIPROC_DIR.
+
+    Called in the master, before there are workers. Which class keeps values is otherwise chosen when prometheus_client
+    is imported, by that variable, and the same code runs where there is no folder: in commands, in `flask run`, in
+    tests.
+    """
+    values.ValueClass = values.MultiProcessValue(lambda: Holder.name)  # type: ignore[no-untyped-call]
+    book.forget()
+    book.source = lambda: collect(folder)
+    book.make()
+
+
+def free_slot(taken: Iterable[int]) -> int:
+    """Return the lowest number that is not TAKEN."""
+    used = set(taken)
+    return next(slot for slot in itertools.count() if slot not in used)
+
+
+def hold(folder: Path, slot: int) -> None:
+    """Write as the holder of a slot, in the worker, after the fork; its files are opened when a value changes next."""
+    release(folder, slot)  # again: a gauge that was left by whom the master never missed would count for ever
+    Holder.name = str(slot)
+
+
+def release(folder: Path, slot: int) -> None:
+    """Remove the gauges of a slot whose holder is dead."""
+    mark_process_dead(slot, str(folder))  # type: ignore[no-untyped-call]
+
+
+def workers(folder: Path) -> int:
+    """Count the slots that are held."""
+    return sum(1 for _ in folder.glob("gauge_livesum_[0-9]*.db"))
+
+
+def collect(folder: Path) -> Iterable[Family]:
+    """Add all files up. One that is empty was about to be made, by a process that may have been killed there."""
+    files = [str(path) for path in folder.glob("*.db") if _size(path)]
+    merged: Iterable[Family] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+    return merged
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,116 @@
+"""Requests: how many, with which status, how long, and how many at once; each is counted exactly once.
+
+Around the whole application, so that nothing that fails inside is missed. A request is counted at the last moment at
+which its client cannot have its answer yet: when the part of the body that completes it is handed to the server.
+Counted when the first part goes out, an answer that breaks off would be a success. Counted when the server is done with
+it (`close`), the answer of a worker that is killed just then would be with the client and nowhere in the counters. So
+whatever was answered was counted, and of what was counted only what a worker was sending when it was killed was not
+answered.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from flask import Flask, request
+
+from app import metrics
+
+ROUTE = "app.route"  # where the WSGI environment has the URL rule, once there is one
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+def init_app(app: Flask) -> None:
+    """Count around all that was put around the application before."""
+    if app.config["METRICS"]:
+        app.before_request(_note_route)
+        app.wsgi_app = counted(app.wsgi_app)  # type: ignore[assignment, method-assign]
+
+
+def _note_route() -> None:
+    """Leave the rule where it can be found when Flask has let go of the request; this is the first of the hooks."""
+    if request.url_rule:
+        request.environ[ROUTE] = request.url_rule.rule
+
+
+def counted(application: Application) -> Application:
+    """Return the application with its requests counted."""
+
+    def watched(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = Answer(environ, start_response)
+        metrics.add("http_requests_in_flight", 1)
+        try:
+            answer.parts = iter(body := application(environ, answer.start))
+        except BaseException:
+            answer.count("500")
+            metrics.add("http_requests_in_flight", -1)
+            raise
+        answer.close_body = getattr(body, "close", None)
+        return answer
+
+    return watched
+
+
+class Answer:
+    """The answer to one request, as it goes by."""
+
+    parts: Iterator[bytes]
+    close_body: Callable[[], None] | None
+
+    def __init__(self, environ: Environ, start_response: Callable[..., Any]) -> None:
+        self.environ, self.start_response = environ, start_response
+        self.began = time.perf_counter()
+        self.status = "500"
+        self.left: float = math.inf  # bytes until the answer is whole; without a length its end is what ends it
+        self.open = True
+
+    def start(self, status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        """Remember how the answer begins, and begin it."""
+        self.status = status[:3]
+        for name, value in headers:
+            if name.lower() == "content-length":
+                self.left = int(value)
+        return self.start_response(status, headers, *error)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Hand the next part on."""
+        try:
+            part = next(self.parts)
+        except StopIteration:
+            self.count(self.status)
+            raise
+        except BaseException:
+            self.count("500")
+            raise
+        self.left -= len(part)
+        if self.left <= 0:
+            self.count(self.status)
+        return part
+
+    def close(self) -> None:
+        """Count it if it was not taken to its end, as when its client has gone; it is no longer in flight."""
+        try:
+            if self.close_body:
+                self.close_body()
+        finally:
+            self.count(self.status)
+            metrics.add("http_requests_in_flight", -1)
+
+    def count(self, status: str) -> None:
+        """Count it, the first time."""
+        if not self.open:
+            return
+        self.open = False
+        method = self.environ["REQUEST_METHOD"]
+        method = method if method in METHODS else "other"
+        route = self.environ.get(ROUTE, "unmatched")
+        metrics.count("http_requests_total", method=method, route=route, status=status)
+        metrics.observe("http_request_duration_seconds", time.perf_counter() - self.began, method=method, route=route)

@@ -1,0 +1,107 @@
+"""Workers die in every way under load, again and again: what was answered is what was counted."""
+
+import json
+import os
+import random
+import signal
+import threading
+from collections import Counter
+
+import psutil
+import pytest
+
+from tests.helpers import wait_for
+from tests.integration.client import ask
+from tests.integration.scrape import files, scrape, workers
+
+CLIENTS = 8
+WORKERS = 2
+ROUNDS = 15
+PATHS = {"/health": "/health", "/api/products": "/api/products", "/nowhere": "unmatched"}
+
+
+class Clients:
+    """Ask all the time, each request with an id of its own, and remember what became of it."""
+
+    def __init__(self, server):
+        self.server, self.over = server, threading.Event()
+        self.answered, self.failed = [], []
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(CLIENTS)]
+
+    def __enter__(self):
+        """Begin."""
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error):
+        """End, each with the request that it is about."""
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def run(self, number):
+        """Ask until it is over."""
+        count = 0
+        while not self.over.is_set():
+            count += 1
+            path, request_id = random.choice(list(PATHS)), f"request-{number}-{count}"
+            try:
+                answer = ask(self.server.port, "GET", path, headers={"X-Request-ID": request_id})
+            except Exception:  # noqa: BLE001 - whatever it is, it is not an answer
+                self.failed.append(request_id)
+            else:
+                self.answered.append((request_id, ("GET", PATHS[path], str(answer.status))))
+
+
+@pytest.fixture
+def server(serve, postgres_url, valkey):
+    """A server that takes over the ids of requests."""
+    environ = {"WEB_CONCURRENCY": str(WORKERS), "TRUSTED_PROXIES": "1", "DB_TIMEOUT": "10"}
+    return serve(postgres_url, valkey.url, **environ)
+
+
+def kill(server, number):
+    """Send a signal to one of the workers, and wait until another is in its place."""
+    victim = random.choice(wait_for(lambda: len(workers(server)) == WORKERS and workers(server)))
+    os.kill(victim.pid, number)
+    wait_for(lambda: not psutil.pid_exists(victim.pid), seconds=30)
+
+
+def logged(server):
+    """Return the ids of all requests that have their line in the log, with what the line says."""
+    lines = (json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{"))
+    return {
+        line["request_id"]: (line["method"], line["route"] or "unmatched", str(line["status"]))
+        for line in lines
+        if line["logger"] == "app.request"
+    }
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGKILL], [signal.SIGABRT], list(range(3))])
+def test_counted_is_answered(server, signals):
+    """Each answer was counted once, and beyond them at most what a worker had logged and was sending when it died."""
+    signals = [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT] if len(signals) > 1 else signals
+    before = scrape(server).each("http_requests_total")
+    with Clients(server) as clients:
+        for number in range(ROUNDS):
+            kill(server, signals[number % len(signals)])
+    counted = Counter(scrape(server).each("http_requests_total"))
+    counted.subtract(before)
+    answered = Counter(what for _, what in clients.answered)
+    lines = logged(server)
+    cut_off = Counter(lines[request_id] for request_id in clients.failed if request_id in lines)
+    print(len(clients.answered), len(clients.failed), cut_off, counted - answered)
+    assert len(clients.answered) > 20 * ROUNDS
+    for what in counted | answered:
+        assert answered[what] <= counted[what] <= answered[what] + cut_off[what]
+    assert_nothing_is_left(server)
+
+
+def assert_nothing_is_left(server):
+    """No gauge counts a worker that is dead, and no file is kept for one."""
+    seen = scrape(server)
+    assert seen.sum("http_requests_in_flight") == 0
+    assert seen.sum("database_connections", state="in_use") == 0
+    assert seen.sum("gunicorn_workers") == WORKERS
+    assert len(files(server)) == 4 * (WORKERS + 1)
