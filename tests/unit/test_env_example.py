@@ -111,6 +111,8 @@ def test_nobody_else_reads_the_environment():
     """Settings have one door: the application itself never looks into os.environ but for the default argument."""
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "app").rglob("*.py")}
     readers = [
-        path.relative_to(ROOT).as_posix() for path, text in sources.items() if re.search(r"os\.environ[.\[]|from os import|getenv", text)
+        path.relative_to(ROOT).as_posix()
+        for path, text in sources.items()
+        if re.search(r"os\.environ[.\[]|from os import|getenv", text)
     ]
     assert readers == []
