@@ -33,9 +33,12 @@ class Case:
 def answers(good, bad, labels=LIST):
     """Return the series of so many requests in 30 s that were answered well, and so many that failed."""
     return {
-        f'http_requests_total{{{labels}, status="200"}}': f"0+{good}x800",
-        f'http_requests_total{{{labels}, status="500"}}': f"0+{bad}x800",
+        f'http_requests_total{{{labels}, status="200"}}': f"0+{good}x200",
+        f'http_requests_total{{{labels}, status="500"}}': f"0+{bad}x200",
     }
+
+
+FAILED = f'http_requests_total{{{LIST}, status="500"}}'
 
 
 def durations(quick, slow, labels=LIST):
@@ -46,9 +49,9 @@ def durations(quick, slow, labels=LIST):
     return {**buckets, f"{name}_count{{{labels}}}": f"0+{both}x200"}
 
 
-def waits(quick, slow):
-    """Return the series of so many waits in 30 s of 5 ms, and so many of a second."""
-    counts = {"0.005": quick, "0.5": quick, "1.0": quick + slow, "+Inf": quick + slow}
+def waits(quick, slow, least="0.5"):
+    """Return the series of so many waits in 30 s of 5 ms, and so many of more than LEAST."""
+    counts = {"0.005": quick, least: quick, "1.0": quick + slow, "+Inf": quick + slow}
     return {f'database_pool_wait_seconds_bucket{{{WEB}, le="{le}"}}': f"0+{count}x40" for le, count in counts.items()}
 
 
@@ -83,20 +86,22 @@ SERVING = [
         "ErrorsBurnFast",
         answers(95, 5),
         "30s",
-        "10m",
+        "62m",
         "5% of the requests of the last 5 minutes failed (5xx).",
         [
             answers(990, 10),  # a hundredth, for long: a ticket
             answers(95, 0),
             answers(95, 0) | answers(0, 50, PROBE),  # probes are not users
-            answers(0.1, 0.05),  # three at night
-            {f'http_requests_total{{{LIST}, status="500"}}': "0+50x3 150x120"},  # over
+            answers(0.1, 0.05),  # six in an hour of the night
+            answers(95, 0) | {FAILED: "0+5x110 550x60"},  # over
+            answers(99, 0) | {FAILED: "0+5x104 520+1x60"},  # nearly over
+            answers(95, 0) | {FAILED: "0x120 0+5x60"},  # just begun
         ],
     ),
     Case(
         "ErrorsBurnSlowly",
         answers(99, 1),
-        "4m",
+        "8m",
         "40m",
         "1% of the requests of the last half hour failed (5xx).",
         [answers(995, 5), answers(99, 0) | answers(0, 50, PROBE)],
@@ -129,6 +134,7 @@ SERVING = [
 ]
 
 LIMIT = {f"database_connections_limit{{{WEB}}}": "8x40"}
+TENTH = f'database_pool_wait_seconds_bucket{{{WEB}, le="0.1"}}'
 SATURATION = [
     Case(
         "ConnectionsQueue",
@@ -149,23 +155,23 @@ SATURATION = [
     ),
     Case(
         "ThreadsBusy",
-        LIMIT | {f"http_requests_in_flight{{{WEB}}}": "8x40"},
-        "4m30s",
-        "5m",
-        "100% of what web-blue can do at a time is under way, at 10.0.0.1:8000.",
+        LIMIT | {f"http_requests_in_flight{{{WEB}}}": "0x9 8x40"},
+        "9m",
+        "11m",
+        "100% of what web-blue can do at a time has been under way for 5 minutes, at 10.0.0.1:8000.",
         [
-            LIMIT | {f"http_requests_in_flight{{{WEB}}}": "7x40"},
-            LIMIT | {f"http_requests_in_flight{{{WEB}}}": "8 0 8 1x9"},
+            LIMIT | {f"http_requests_in_flight{{{WEB}}}": "6x40"},
+            LIMIT | {f"http_requests_in_flight{{{WEB}}}": "1x20 8 8 1x9"},
         ],
         WHERE,
     ),
     Case(
         "PoolFull",
-        LIMIT | {f'database_connections{{{WEB}, state="in_use"}}': "8x40"},
-        "4m30s",
-        "5m",
-        "100% of the connections to the database of web-blue are in use, at 10.0.0.1:8000.",
-        [LIMIT | {f'database_connections{{{WEB}, state="{state}"}}': "7x40" for state in ("in_use", "idle")}],
+        LIMIT | {f'database_connections{{{WEB}, state="in_use"}}': "0x9 8x40"},
+        "9m",
+        "11m",
+        "100% of the connections to the database of web-blue have been in use for 5 minutes, at 10.0.0.1:8000.",
+        [LIMIT | {f'database_connections{{{WEB}, state="{state}"}}': "6x40" for state in ("in_use", "idle")}],
         WHERE,
     ),
     Case(
@@ -174,7 +180,7 @@ SATURATION = [
         "5m",
         "6m",
         "One request in twenty waits 950ms or more for a connection to the database.",
-        [waits(99, 1), waits(50, 0)],
+        [waits(99, 1), waits(50, 0), waits(94, 6, "0.05") | {TENTH: "0+100x40"}],
     ),
     Case(
         "WorkersMissing",
