@@ -12,6 +12,22 @@ INLINE = re.compile(r"`((?:docker|python3) [^`]+)`")
 PLACEHOLDER = re.compile(r"\b(?:PID|ID|NAME|NEW|SERVER)\b|IMAGE@sha256:…|hooks\.example")
 SQL = re.compile(r"^sql\(\) \{.*\}$", re.MULTILINE)
 
+# Docker's commands with the options that the runbook uses; the stack test asks Docker itself for these.
+OPTIONS = {
+    "compose ps": {"--all"},
+    "compose logs": {"--since", "--tail", "--no-log-prefix"},
+    "compose up": {"--detach", "--no-deps"},
+    "compose start": set(),
+    "compose restart": set(),
+    "compose exec": {"-T"},
+    "stats": {"--no-stream"},
+    "system df": set(),
+    "image prune": {"--all", "--force"},
+    "volume ls": {"--filter"},
+    "volume rm": set(),
+    "inspect": set(),
+}
+
 
 def sections():
     """Return the sections below each heading of the second level."""

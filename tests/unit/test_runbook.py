@@ -9,25 +9,10 @@ import yaml
 from ops import cli
 from tests.helpers import ROOT
 from tests.metric_names import APPLICATION, OTHERS, rules
-from tests.runbook import PLACEHOLDER, TEXT, commands, function, only_looks, sections, words
+from tests.runbook import OPTIONS, PLACEHOLDER, TEXT, commands, function, only_looks, sections, words
 
 ALERTS = {rule["alert"] for _, rule in rules() if "alert" in rule}
 SERVICES = yaml.safe_load((ROOT / "docker-compose.prod.yml").read_text(encoding="utf-8"))["services"]
-# Of Docker and Compose, the commands with the options that the runbook uses; the stack test asks Docker for these.
-OPTIONS = {
-    "compose ps": {"--all"},
-    "compose logs": {"--since", "--tail", "--no-log-prefix"},
-    "compose up": {"--detach", "--no-deps"},
-    "compose start": set(),
-    "compose restart": set(),
-    "compose exec": {"-T"},
-    "stats": {"--no-stream"},
-    "system df": set(),
-    "image prune": {"--all", "--force"},
-    "volume ls": {"--filter"},
-    "volume rm": set(),
-    "inspect": set(),
-}
 
 
 def section(title):
