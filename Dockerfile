@@ -34,6 +34,7 @@ COPY postgres bundle/postgres
 COPY pgbouncer bundle/pgbouncer
 COPY acme bundle/acme
 COPY backup bundle/backup
+COPY observability bundle/observability
 COPY ops bundle/ops
 COPY --from=static /static bundle/static
 # Whose the code is: nobody's who runs it; in development the user's, or `docker compose watch` could delete no file.

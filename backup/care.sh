@@ -22,6 +22,7 @@ for_ever() {
   trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM INT
   is_time BACKUP_TIME "${BACKUP_TIME:=02:30}"
   local job
+  while sleep 10; do metrics; done & # beside the jobs, which may take hours
   while true; do
     for job in base dump; do
       if ! is_due "$job"; then
@@ -34,7 +35,6 @@ for_ever() {
 on: python3 -m ops backup. If it began empty because the other one was lost: python3 -m ops restore"
       fi
     done
-    metrics
     sleep 10 &
     wait $!
   done

@@ -17,8 +17,8 @@ MOUNTED = (
     "pgbouncer",
     "acme",
     "backup",
+    "observability",
 )  # of a bundle, besides nginx'; mirrored file by file, so that the folder stays the same
-CARED_FOR = ("acme", "backup")  # folders whose files run for as long as their services do
 FREE_BYTES = 2 * 2**30
 START_SECONDS = 900  # on a new server it fetches images first
 
@@ -96,7 +96,7 @@ def changed_services(site: Site) -> list[str]:
     for container in running:
         labels = dict(label.partition("=")[::2] for label in container["Labels"].split(","))
         found[container["Service"]] = labels.get("com.docker.compose.config-hash")
-    made_anew = {"migrate", "certbot", *site.keepers}  # by each deploy, as the colours are
+    made_anew = {"migrate", "certbot", *site.keepers, *site.watchers}  # by each deploy, as the colours are
     lasting = sorted(name for name in wanted if name not in made_anew and not name.startswith("web-"))
     return [name for name in lasting if found.get(name) not in {None, wanted[name]}]
 
@@ -110,16 +110,16 @@ def install(site: Site, found: Release) -> str:
         return ""
     files.swap(found.bundle / "ops", site.folder / "ops")
     brought = [name for name in MOUNTED if (found.bundle / name).is_dir()]  # an older release may lack one
+    cared_for = {"acme": ("certbot",), "backup": site.keepers, "observability": site.watchers}  # who runs their files
     changed = [
-        name for name in CARED_FOR if name in brought and not files.same(found.bundle / name, site.folder / name)
+        name for name in cared_for if name in brought and not files.same(found.bundle / name, site.folder / name)
     ]
     for name in brought:
         files.mirror(found.bundle / name, site.folder / name)
     files.copy(found.file, site.folder / FILE)
     words = [
         site.compose.start_carers("certbot", *site.keepers),
-        *(site.compose.restart(*(site.keepers if name == "backup" else ("certbot",))) for name in changed),
+        *([site.compose.start_carers(*site.watchers)] if site.watchers else []),  # backups do not wait for its images
+        *(site.compose.restart(*cared_for[name]) for name in changed if cared_for[name]),
     ]
-    return "; ".join(
-        f"certificates or backups are not cared for: {why}" for each in words if (why := try_to(site, each))
-    )
+    return "; ".join(f"not all is cared for: {why}" for each in words if (why := try_to(site, each)))

@@ -14,6 +14,14 @@ PRODUCTION = "scripts/check_production.py"  # in the application's image
 LASTING = ("db", "redis-cache", "redis-sessions", "nginx")
 OPTIONAL = ("pgbouncer",)  # likewise, where its profile is on
 KEEPERS = ("wal", "backup", "drill")  # what makes and tries backups
+WATCHERS = (
+    "prometheus",
+    "alertmanager",
+    "grafana",
+    "nginx-exporter",
+    "postgres-exporter",
+    "redis-exporter",
+)  # if wanted
 OFFSITE, WEBHOOK = "offsite", "webhook"  # what copies them elsewhere and tells of them, where that is switched on
 RESTORED = "ops=restored"  # volumes that a restore has made
 OURS = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone

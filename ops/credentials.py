@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from pathlib import Path
 from typing import Callable
 
 from ops.errors import Refusal
 
-APPLICATION, SERVERS, EDGE = 10001, 999, 101  # the users in the images: ours, Postgres' and Redis', nginx'
+# The users in the images: ours, Postgres' and Redis', nginx', Grafana's.
+APPLICATION, SERVERS, EDGE, GRAFANA = 10001, 999, 101, 472
 
 OWNERS = {
     APPLICATION: ("secret_key", "database_url", "owner_database_url", "cache_url"),
-    EDGE: ("webhook_url",),
+    EDGE: ("webhook_url", "heartbeat_url"),
+    GRAFANA: ("grafana_password",),
     SERVERS: (
         *("postgres_password", "owner_password", "app_password", "backup_password", "monitor_password"),
         *("restic_password", "restic_environment"),
-        *("cache", "cache_acl", "sessions", "sessions_acl"),
+        *("cache", "cache_acl", "sessions", "sessions_acl", "redis_passwords"),
     ),
 }
 
@@ -31,6 +34,9 @@ CACHE_RIGHTS = (
     "+publish +subscribe +unsubscribe +hello +auth +select +client|setinfo +client|setname"
 )
 SESSIONS_RIGHTS = "~* resetchannels -@all +@read +@write +@connection +@transaction +@scripting -@dangerous +info"
+
+# Monitoring: what the server says of itself, and no key, no setting and no command of anybody's.
+MONITOR_RIGHTS = "resetkeys resetchannels -@all +info +ping +hello +auth +select +client|setinfo +client|setname"
 
 
 def missing(folder: Path) -> dict[str, str]:
@@ -48,14 +54,22 @@ class Maker:
             **dict.fromkeys(("secret_key", "postgres_password", "owner_password", "app_password"), password),
             **dict.fromkeys(("backup_password", "monitor_password", "restic_password"), password),
             "restic_environment": lambda: RESTIC,
-            "webhook_url": lambda: "",
+            **dict.fromkeys(("webhook_url", "heartbeat_url"), lambda: ""),
+            "grafana_password": password,
             **dict.fromkeys(("cache", "sessions"), password),
             "database_url": lambda: f"postgresql://app:{self.text('app_password')}@db:5432/app",
             "owner_database_url": lambda: f"postgresql://app_owner:{self.text('owner_password')}@db:5432/app",
             "cache_url": lambda: f"redis://cache:{self.text('cache')}@redis-cache:6379/0",
-            "cache_acl": lambda: access_list("cache", self.text("cache"), CACHE_RIGHTS),
-            "sessions_acl": lambda: access_list("sessions", self.text("sessions"), SESSIONS_RIGHTS),
+            "redis_passwords": lambda: json.dumps({monitor_url(name): password() for name in ("cache", "sessions")}),
+            "cache_acl": lambda: self.access_list("cache", CACHE_RIGHTS),
+            "sessions_acl": lambda: self.access_list("sessions", SESSIONS_RIGHTS),
         }
+
+    def access_list(self, name: str, rights: str) -> str:
+        """Return the access list of a Redis: its user's, and monitoring's."""
+        passwords: dict[str, str] = json.loads(self.text("redis_passwords"))
+        users = {name: (self.text(name), rights), "monitor": (passwords[monitor_url(name)], MONITOR_RIGHTS)}
+        return access_list(users)
 
     def missing(self) -> dict[str, str]:
         """Make what is not there."""
@@ -83,7 +97,14 @@ def password() -> str:
     return secrets.token_urlsafe(32)
 
 
-def access_list(user: str, text: str, rights: str) -> str:
-    """Return a Redis ACL file that knows one user, by the hash of its password, and turns the default one off."""
-    hashed = hashlib.sha256(text.encode()).hexdigest()
-    return f"user default off\nuser {user} on #{hashed} {rights}\n"
+def monitor_url(name: str) -> str:
+    """Return the address under which redis-exporter looks for the password of a Redis."""
+    return f"redis://monitor@redis-{name}:6379"
+
+
+def access_list(users: dict[str, tuple[str, str]]) -> str:
+    """Return a Redis ACL file: users with their rights, by their passwords' hashes, and no default one."""
+    lines = ["user default off"]
+    for user, (text, rights) in users.items():
+        lines.append(f"user {user} on #{hashlib.sha256(text.encode()).hexdigest()} {rights}")
+    return "\n".join(lines) + "\n"

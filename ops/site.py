@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ops import serving
-from ops.commands import KEEPERS, OFFSITE, WEBHOOK, Compose, service
+from ops.commands import KEEPERS, OFFSITE, WATCHERS, WEBHOOK, Compose, service
 from ops.errors import Refusal
 from ops.runner import Runner
 from ops.serving import Serving
@@ -112,6 +112,11 @@ class Site:
     def keepers(self) -> tuple[str, ...]:
         """What makes backups, tries them, and, where that is switched on, copies them elsewhere and tells of them."""
         return (*KEEPERS, *(name for name in (OFFSITE, WEBHOOK) if name in self.config["services"]))
+
+    @property
+    def watchers(self) -> tuple[str, ...]:
+        """What looks at all the others and rings, where that is switched on."""
+        return tuple(name for name in WATCHERS if name in self.config["services"])
 
     @property
     def backup_states(self) -> Path:

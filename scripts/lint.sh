@@ -23,7 +23,7 @@ main() {
   check ruff $bin/ruff check .
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
-  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh pgbouncer/*.sh nginx/start/* nginx/take-up.sh .ci/run
+  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh pgbouncer/*.sh nginx/start/* nginx/take-up.sh observability/*.sh .ci/run
   check "shellcheck (backup)" $bin/shellcheck -x -P backup backup/*.sh
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
   check "hadolint (pgbouncer)" $bin/hadolint --ignore DL3008 pgbouncer/Dockerfile # Debian keeps no version but the newest

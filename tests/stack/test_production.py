@@ -100,7 +100,7 @@ def test_no_secret_is_in_what_docker_shows(server, inspected):
     """Neither the containers' description nor the Compose configuration holds a secret."""
     shown = json.dumps(inspected) + server.compose("config").stdout
     texts = {path.name: path.read_text().strip() for path in (server.folder / "secrets").iterdir()}
-    assert len(texts) == 16
+    assert len(texts) == 19
     assert [name for name, text in texts.items() if text and text in shown] == []
 
 
@@ -110,7 +110,8 @@ def test_a_secret_is_readable_for_one_user_alone(server):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     mine = ("secret_key", "database_url", "owner_database_url", "cache_url")
-    users = {**dict.fromkeys(mine, 10001), "webhook_url": 101}
+    users = {**dict.fromkeys(mine, 10001), "webhook_url": 101, "heartbeat_url": 101}
+    users["grafana_password"] = 472
     owners = {path.name: path.stat().st_uid for path in folder.iterdir()}
     assert owners == {name: users.get(name, 999) for name in owners}
 

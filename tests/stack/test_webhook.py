@@ -1,38 +1,27 @@
 """Whoever asked for it is told when a backup fails, and when all is well again."""
 
 import json
-import secrets
 
 import pytest
 
 from tests.helpers import wait_for
-from tests.stack.compose import docker
+from tests.stack.listener import Listener
 
 pytestmark = pytest.mark.timeout(120)
-LISTEN = """
-import http.server
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        print(self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
-        self.send_response(204)
-        self.end_headers()
-http.server.HTTPServer(("", 8000), Handler).serve_forever()
-"""
 
 
 @pytest.fixture
 def heard(data, image):
     """Let a listener be told, and return what gives all that it was told."""
-    name, settings = f"listener-{secrets.token_hex(4)}", data.folder / ".env"
+    listener, settings = Listener(data, image), data.folder / ".env"
     before = settings.read_text()
-    docker("run", "--detach", f"--name={name}", f"--network={data.name}_outside", image, "python", "-c", LISTEN)
-    data.give_secret("webhook_url", f"http://{name}:8000/hook")
+    data.give_secret("webhook_url", listener.url("/hook"))
     settings.write_text(f"{before}COMPOSE_PROFILES=webhook\nWEBHOOK_SECONDS=1\n")
     data.compose("up", "--detach", "--no-deps", "webhook")
-    yield lambda: [json.loads(line)["text"] for line in docker("logs", name).stdout.splitlines()]
+    yield lambda: [json.loads(body)["text"] for body in listener.heard("/hook")]
     data.compose("rm", "--stop", "--force", "webhook")
     settings.write_text(before)
-    docker("rm", "--force", name)
+    listener.destroy()
 
 
 def test_a_failure_and_its_end_are_told(data, heard):

@@ -8,7 +8,7 @@ from tests.helpers import free_port, wait_for
 from tests.stack.compose import docker
 
 HOST = "shop.example"
-BUNDLE = ("docker-compose.prod.yml", "nginx", "ops", "postgres", "pgbouncer", "acme", "backup")
+BUNDLE = ("docker-compose.prod.yml", "nginx", "ops", "postgres", "pgbouncer", "acme", "backup", "observability")
 BASES = ("nginx:1.30", "postgres:18", "redis:8", "certbot/certbot:v5.5.0")
 FOLDER = "/srv/myapp"
 PASSWORD = secrets.token_hex(8)  # of all that asks for one

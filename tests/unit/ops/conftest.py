@@ -42,7 +42,7 @@ class Shop:
             (folder / path).write_text("split_clients $a $b { * web-blue; }\n", encoding="utf-8")
         for name in SECRETS:
             (folder / "secrets" / name).write_text("secret", encoding="utf-8")
-        for name in ("ops", "postgres", "pgbouncer", "acme", "backup", "nginx"):
+        for name in ("ops", "postgres", "pgbouncer", "acme", "backup", "observability", "nginx"):
             (folder / name).mkdir()
 
     def site(self, *, dry=False):
@@ -66,6 +66,7 @@ class Shop:
             "pgbouncer/start.sh",
             "acme/care.py",
             "backup/care.sh",
+            "observability/prometheus.yml",
         ):
             (bundle / name).parent.mkdir(parents=True, exist_ok=True)
             (bundle / name).write_text(commit, encoding="utf-8")

@@ -93,12 +93,39 @@ def test_carers(shop):
     assert check.install(shop.site(), found) == ""
     assert any(done.endswith(" up --detach --no-deps certbot wal backup drill") for done in shop.server.done)
     shop.server.fail = failing(" certbot")
-    assert check.install(shop.site(), found).startswith("certificates or backups are not cared for: ")
+    assert check.install(shop.site(), found).startswith("not all is cared for: ")
 
 
-@pytest.mark.parametrize(("name", "services"), [("acme/care.py", "certbot"), ("backup/care.sh", "wal backup drill")])
+def test_watchers(shop):
+    """Where its profile is on, what watches is started too, by a command of its own: backups do not wait for it."""
+    shop.server.optional = {"prometheus": {}, "grafana": {}}
+    found = release.find(shop.site(), shop.fetched("second").name)
+    shop.server.fail = failing("grafana")
+    assert "grafana" in check.install(shop.site(), found)
+    assert any(done.endswith(" up --detach --no-deps certbot wal backup drill") for done in shop.server.done)
+    shop.server.fail = lambda _words: None
+    check.install(shop.site(), found)
+    assert any(done.endswith(" up --detach --no-deps prometheus grafana") for done in shop.server.done)
+
+
+def test_watchers_change(shop):
+    """What watches is made anew by each deploy, so it is not named."""
+    shop.server.optional = {"prometheus": {}}
+    shop.server.hashes["prometheus"], shop.server.made_from["prometheus"] = "2", "1"
+    assert check.changed_services(shop.site()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "services"),
+    [
+        ("acme/care.py", "certbot"),
+        ("backup/care.sh", "wal backup drill"),
+        ("observability/prometheus.yml", "prometheus"),
+    ],
+)
 def test_changed_care(shop, name, services):
     """What runs the files of a folder begins again where they have changed, and only there."""
+    shop.server.optional = {"prometheus": {}}
     found = release.find(shop.site(), shop.fetched("first").name)
     check.install(shop.site(), found)
     assert not any(" restart " in done for done in shop.server.done)

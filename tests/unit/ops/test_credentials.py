@@ -1,6 +1,7 @@
 """The secrets of a server: all that the compose file names, and each fits the others."""
 
 import hashlib
+import json
 import re
 from urllib.parse import urlsplit
 
@@ -80,6 +81,26 @@ def test_access_list(made, rules, password):
     assert made[password] not in made[rules]
     assert f"user {password} on #{hashlib.sha256(made[password].encode()).hexdigest()} " in made[rules]
     assert made[rules].startswith("user default off\n")
+
+
+@pytest.mark.parametrize("rules", LISTS)
+def test_monitoring(made, rules):
+    """Monitoring has a user and a password of its own in each Redis, and reaches no key and no setting."""
+    name = LISTS[rules]
+    text = json.loads(made["redis_passwords"])[f"redis://monitor@redis-{name}:6379"]
+    line = next(line for line in made[rules].splitlines() if line.startswith("user monitor "))
+    assert f" #{hashlib.sha256(text.encode()).hexdigest()} " in line
+    assert text not in made[rules]
+    assert not re.search(r"~|&|allkeys|\+@|config|keys ", line.replace("resetkeys", ""))
+
+
+def test_the_exporter_finds_its_passwords(made):
+    """The addresses with which passwords are kept are those that Prometheus has the exporter ask, as that user."""
+    config = (ROOT / "observability/prometheus.yml").read_text(encoding="utf-8")
+    [hosts] = re.findall(r"targets: \[(redis-.+)\]", config)
+    assert "replacement: redis://$1:6379" in config
+    assert "--redis.user=monitor" in COMPOSE
+    assert set(json.loads(made["redis_passwords"])) == {f"redis://monitor@{host}:6379" for host in hosts.split(", ")}
 
 
 def test_used_again(tmp_path):

@@ -1,0 +1,1 @@
+"""The pages that scripts/dashboards.py writes, and what a panel is."""

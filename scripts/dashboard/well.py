@@ -1,0 +1,105 @@
+"""Is it well? The page to look at first: what users notice, and what they will notice."""
+
+from .panel import USERS, Dashboard, Panel, number, quantile
+
+PAGE = Dashboard(
+    "is-it-well",
+    "Is it well?",
+    [
+        number(
+            "Alerts",
+            "How many ring. One is too many: its section in docs/runbook.md says what to do.",
+            {"ringing": 'count(ALERTS{alertstate="firing", alertname!="Watchdog"}) or vector(0)'},
+            bad=1,
+        ),
+        number(
+            "Containers that answer",
+            "By colour. None at all is an outage; outside a deploy one colour has all of them and the other none.",
+            {"{{colour}}": 'sum by (colour) (up{job="web"})'},
+        ),
+        number(
+            "Failed",
+            "The share of requests answered 5xx. Bad from 1.44 %: a month's share is used up in two days.",
+            {"5xx": "http:errors:ratio_rate5m"},
+            unit="percentunit",
+            bad=0.0144,
+        ),
+        number(
+            "Slower than a second",
+            "The share of requests. Bad from 10 %.",
+            {"slow": "http:slow:ratio_rate5m"},
+            unit="percentunit",
+            bad=0.1,
+        ),
+        number(
+            "Certificate",
+            "Days until it ends. Bad below 3: nothing renews it, and browsers will refuse the site.",
+            {"days left": "certificate:left:days"},
+            bad=3,
+            below=True,
+        ),
+        number(
+            "Release",
+            "What runs. Two names for longer than a deploy: it stopped half way.",
+            {"{{release}} ({{colour}})": "count by (release, colour) (release_info)"},
+        ),
+        Panel(
+            "Requests",
+            "A second, by status. Bad: none at an hour when there are always some, or a share of 5xx that can be seen.",
+            {"{{status}}": f"sum by (status) (rate(http_requests_total{{{USERS}}}[5m]))"},
+            unit="reqps",
+        ),
+        Panel(
+            "Failures",
+            "Requests answered 5xx a second, by route. Bad: any. One route is the code's fault, all are a backend's.",
+            {"{{route}}": f'sum by (route) (rate(http_requests_total{{{USERS}, status=~"5.."}}[5m])) or vector(0)'},
+            unit="reqps",
+        ),
+        Panel(
+            "How long requests take",
+            "Bad: p99 above a second, or p50 that climbs. Where the time is, the other dashboard says.",
+            {"p50": quantile("0.5"), "p99": quantile("0.99")},
+            unit="s",
+        ),
+        Panel(
+            "How full it is",
+            "Shares of what there is. Bad from 90 %: what comes next waits.",
+            {
+                "threads": "max(http_requests_in_flight / database_connections_limit)",
+                "connections of the pool": 'max(sum without (state) (database_connections{state="in_use"}) '
+                "/ database_connections_limit)",
+                "connections of Postgres": "sum(pg_stat_database_numbackends) / max(pg_settings_max_connections)",
+                "memory of {{instance}}": "redis_memory_used_bytes / redis_memory_max_bytes",
+            },
+            unit="percentunit",
+        ),
+        Panel(
+            "Backends",
+            "1 while the application leaves one alone, and how often a second each fails it. Bad: anything but 0.",
+            {
+                "{{backend}} left alone": "max by (backend) (breaker_open)",
+                "{{backend}} {{kind}}": "sum by (backend, kind) (rate(backend_errors_total[5m])) or vector(0)",
+            },
+        ),
+        Panel(
+            "Processes",
+            "Of the application: how many there are and should be. Bad: fewer than there should be, or steps.",
+            {
+                "{{colour}} {{instance}}": "gunicorn_workers",
+                "should be": "max(gunicorn_workers_configured)",
+                "ended within 15 minutes": "sum(increase(gunicorn_worker_exits_total[15m]))",
+            },
+        ),
+        Panel(
+            "Age of backups",
+            "Since each job last succeeded. Bad: wal above minutes, base and dump above 26 hours, drill above 15 days.",
+            {"{{job}}": "max by (job) (backup:age:seconds)"},
+            unit="s",
+        ),
+        Panel(
+            "Nothing is known of",
+            "What does not answer Prometheus. Bad: anything but nothing; what is not seen cannot ring.",
+            {"{{job}} {{instance}}": 'up{job!="web"} == 0 or vector(0)'},
+        ),
+    ],
+)
