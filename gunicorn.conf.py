@@ -3,6 +3,7 @@
 WEB_CONCURRENCY, GUNICORN_THREADS, HOST, PORT and DRAIN_SECONDS change what a deployment may want to change.
 """
 
+import logging
 import math
 import os
 import signal
@@ -64,8 +65,9 @@ class AppLogger(Logger):
     """Gunicorn's own lines in the application's format. The access log stays off: the application writes it."""
 
     def setup(self, cfg):
-        """Hand Gunicorn's loggers to the application's configuration."""
+        """Hand Gunicorn's loggers, and Python's warnings, to the application's configuration."""
         super().setup(cfg)
+        logging.captureWarnings(capture=True)
         dictConfig(log_settings())
 
 
