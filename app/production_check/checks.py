@@ -205,8 +205,3 @@ CHECKS = (
         "they are not; what stands in front cannot be seen",
     ),
 )
-SETTINGS = (
-    "settings",
-    "every setting can be used",
-    "one is missing, weak or malformed; then nothing else is looked at",
-)

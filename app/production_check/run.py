@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config import ConfigError
 
+from . import settings
 from .checks import CHECKS, POSTGRES, Check
 from .finding import FAIL, WARN, Finding, failed
 from .production import Production
@@ -25,7 +26,8 @@ def findings(production: Production) -> list[Finding]:
     try:
         _ = production.settings, production.web
     except (ConfigError, SystemExit) as error:
-        return [replace(failed(line, ".env.example explains it."), check="settings") for line in problems(str(error))]
+        named = [failed(line, ".env.example explains it.") for line in problems(str(error))]
+        return [replace(each, check="settings") for each in (*settings.check_name(production), *named)]
     return [hidden(finding, production) for check in CHECKS for finding in within_deadline(check, production)]
 
 

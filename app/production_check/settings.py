@@ -8,14 +8,20 @@ from .production import Production
 
 def check(production: Production) -> Iterator[Finding]:
     """See that this is production, with nothing on that helps whoever develops."""
-    name = production.variables.get("FLASK_ENV") or "production"
-    if name != "production":
-        yield failed(f"FLASK_ENV is {name}.", "Leave it out, or set FLASK_ENV=production.")
+    found = list(check_name(production))
+    yield from found
     wrong = [setting for setting in ("DEBUG", "TESTING") if production.flask_config[setting]]
     if wrong:
         yield failed(f"{' and '.join(wrong)} is on.", "Take it out of ProductionConfig in config.py.")
-    if name == "production" and not wrong:
+    if not found and not wrong:
         yield passed("FLASK_ENV is production, and no debugger is on.")
+
+
+def check_name(production: Production) -> Iterator[Finding]:
+    """See that it is meant to be production: this alone can be said where the settings cannot be used."""
+    name = production.variables.get("FLASK_ENV") or "production"
+    if name != "production":
+        yield failed(f"FLASK_ENV is {name}.", "Leave it out, or set FLASK_ENV=production.")
 
 
 def check_release(production: Production) -> Iterator[Finding]:

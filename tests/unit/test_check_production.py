@@ -179,6 +179,13 @@ def test_each_setting_is_named(here, servers):
     assert {(each.check, each.state) for each in found} == {("settings", "FAIL")}
 
 
+def test_a_developers_settings(here, servers):
+    """Where nothing is set because this is no production, that is said first."""
+    found = run.findings(here(servers, FLASK_ENV="development", SECRET_KEY=""))
+    assert next(each.reason for each in found) == "FLASK_ENV is development."
+    assert len(found) == 2
+
+
 def test_no_secret_is_said(here, servers):
     """Whatever a server's message repeats, no password and no key is in what is printed."""
     servers.schema = OSError(f"refused for {OWNER}, {APP}, {CACHE} and {KEY}")
@@ -190,9 +197,10 @@ def test_no_secret_is_said(here, servers):
 def test_a_check_that_hangs(here, servers, monkeypatch):
     """One that does not end is given up, and says so."""
     monkeypatch.setattr(run, "DEADLINE", 0.01)
-    ended = threading.Event()
+    ended, began = threading.Event(), time.monotonic()
     [found] = run.within_deadline(Check("slow", lambda _: iter(ended.wait, None), "", asks="Redis"), here(servers))
     ended.set()
+    assert time.monotonic() - began < 5
     assert (found.state, found.reason) == ("FAIL", "was not done within 0 s.")
     assert "Does redis-cache answer?" in found.remedy
 

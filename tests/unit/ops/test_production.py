@@ -29,6 +29,7 @@ def test_pass(shop, capsys):
     shop.deploy(image)
     [place] = looks(shop)
     assert f"MIGRATE_IMAGE={image.name}" in shop.server.done[place]
+    assert "--json --before-migrating" in shop.server.done[place]
     assert place < next(index for index, done in enumerate(shop.server.done) if "schema pending" in done)
     assert "rights" not in capsys.readouterr().out
 
