@@ -35,13 +35,18 @@ class Files:
 def write_to(folder: Path, owner: str) -> None:
     """Go on in the files of OWNER: each value becomes what they say, or zero. A parent process keeps its own."""
     with LOCK:
-        for value in Files.values:
-            value.cells.release()  # or the file could not be closed
-        for file in Files.opened.values():
-            file.close()
-        Files.folder, Files.owner, Files.opened = folder, owner, {}
+        _close()
+        Files.folder, Files.owner = folder, owner
         for value in Files.values:
             value.open()
+
+
+def _close() -> None:
+    for value in Files.values:
+        value.cells.release()  # or the file could not be closed
+    for file in Files.opened.values():
+        file.close()
+    Files.opened = {}
 
 
 class FileValue:
