@@ -83,9 +83,7 @@ def log_settings():
 def on_starting(server):
     """Let the workers keep what they count in files that they share, if the application, now loaded, counts."""
     if metrics.book.on:
-        folder = gunicorn_metrics.new_folder(worker_tmp_dir)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # where prometheus_client looks for it
-        gunicorn_metrics.start(server, folder)
+        gunicorn_metrics.start(server, gunicorn_metrics.new_folder(worker_tmp_dir))
 
 
 def when_ready(server):

@@ -13,25 +13,19 @@ from prometheus_client import values
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from app import metric_values
 from app.metrics import book
-
-MASTER = "master"
-
-
-class Holder:
-    """Whose values this process writes: the master's, until it is a worker with a slot."""
-
-    name = MASTER
 
 
 def share(folder: Path) -> None:
-    """Keep all values in files from now on; prometheus_client finds FOLDER in PROMETHEUS_MULTIPROC_DIR.
+    """Keep all values in files from now on; called in the master, before there are workers.
 
-    Called in the master, before there are workers. Which class keeps values is otherwise chosen when prometheus_client
-    is imported, by that variable, and the same code runs where there is no folder: in commands, in `flask run`, in
-    tests.
+    prometheus_client chooses the class of values when it is imported, by PROMETHEUS_MULTIPROC_DIR, which is too early
+    for a folder that each server makes anew. Where there is none, as in commands, in `flask run` and in tests, the same
+    code keeps its values in memory.
     """
-    values.ValueClass = values.MultiProcessValue(lambda: Holder.name)  # type: ignore[no-untyped-call]
+    values.ValueClass = metric_values.FileValue
+    metric_values.write_to(folder, "master")
     book.forget()
     book.source = lambda: collect(folder)
     book.make()
@@ -44,9 +38,9 @@ def free_slot(taken: Iterable[int]) -> int:
 
 
 def hold(folder: Path, slot: int) -> None:
-    """Write as the holder of a slot, in the worker, after the fork; its files are opened when a value changes next."""
+    """Write as the holder of a slot; called in the worker, after the fork."""
     release(folder, slot)  # again: a gauge that was left by whom the master never missed would count for ever
-    Holder.name = str(slot)
+    metric_values.write_to(folder, str(slot))
 
 
 def release(folder: Path, slot: int) -> None:

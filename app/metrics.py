@@ -61,6 +61,7 @@ class Book:
         self.source: Callable[[], Iterable[Family]] = self.registry.collect
         self.made: dict[str, Any] = {}
         self.found: dict[tuple[Any, ...], Any] = {}
+        self.kept: dict[tuple[str, ...], Any] = {}  # app/request_metrics.py's: what it looks up most
 
     def series(self, kind: Kind, name: str, labels: Mapping[str, str]) -> Any:
         """Return one series; a dictionary's look-up but for the first time."""

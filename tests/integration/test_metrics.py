@@ -35,8 +35,10 @@ def server(start):
 
 @pytest.fixture
 def mortal(start):
-    """One whose workers come and go."""
-    return start()
+    """One whose workers come and go; at first all are there, as one that is being made hears no signal yet."""
+    server = start()
+    wait_for(lambda: scrape(server).sum("gunicorn_workers") == WORKERS)
+    return server
 
 
 def test_who_is_told(server):
@@ -150,7 +152,6 @@ def test_worker_exits(mortal):
 
 def test_reload_is_no_exit(mortal):
     """Workers that make room for others, and those that are wanted no more, have not ended by themselves."""
-    wait_for(lambda: scrape(mortal).sum("gunicorn_workers") == WORKERS)
     old = {worker.pid for worker in workers(mortal)}
     mortal.process.send_signal(signal.SIGHUP)
     wait_for(lambda: not old & {worker.pid for worker in workers(mortal)})
@@ -165,7 +166,6 @@ def test_reload_is_no_exit(mortal):
 
 def test_nothing_is_left_behind(mortal, serve, postgres_url, valkey):
     """A server that stops takes its folder along; one that was killed leaves it to the next that starts."""
-    wait_for(lambda: scrape(mortal).sum("gunicorn_workers") == WORKERS)  # one that is being made hears no signal yet
     stopped = folder(mortal)
     assert mortal.stop() == 0
     assert not stopped.exists()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.stack.client import raw_tls
+from tests.stack.client import is_problem, raw_tls
 from tests.stack.edge import CDN
 from tests.stack.server import HOST
 
@@ -48,6 +48,14 @@ def test_nothing_forged_gets_through(edge):
     assert (got["host"], got["x-forwarded-proto"]) == (HOST, "https")
     assert set(got) >= {"x-forwarded-for", "x-request-id"}
     assert set(got) & {"x-forwarded-host", "x-forwarded-prefix", "x-forwarded-port", "x-real-ip", "forwarded"} == set()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "//metrics", "/%6detrics", "/x/../metrics", "/metrics?x=1"])
+def test_metrics_are_not_for_outside(edge, path):
+    """However the path is written, a request for the metrics gets to nobody behind Nginx."""
+    answer = raw_tls(edge.https, forged(path), HOST)
+    assert is_problem(answer, 404), answer
+    assert answer.json["instance"] == "-"
 
 
 @pytest.mark.parametrize("name", [*FORGED])

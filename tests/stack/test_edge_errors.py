@@ -42,6 +42,7 @@ UNREADABLE = {
         "Not Implemented",
     ),
     "an unknown version": (b"GET /health HTTP/9.9\r\n" + HOST + b"\r\n", 505, "HTTP Version Not Supported"),
+    "the metrics": (b"GET /metrics HTTP/1.1\r\n" + HOST + b"\r\n", 404, "Not Found"),
     "nginx' own page": (b"GET /.problem HTTP/1.1\r\n" + HOST + b"\r\n", 404, "Not Found"),
 }
 
