@@ -79,7 +79,10 @@ def logged(server):
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT])
+WAYS = [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT]
+
+
+@pytest.mark.parametrize("number", WAYS, ids=[way.name for way in WAYS])
 def test_counted_is_answered(server, number):
     """Each answer was counted once, and beyond them at most what a worker had logged and was sending when it died."""
     before = scrape(server).each("http_requests_total")
