@@ -49,21 +49,18 @@ def check(case, moment, *, rings):
     return {"eval_time": moment, "alertname": case.alert, "exp_alerts": [alert] if rings else []}
 
 
-def test(name, series, checks):
-    """Return a test as promtool has it."""
+def trial(name, series, checks):
+    """Return a test in the form of promtool."""
     inputs = [{"series": key, "values": values} for key, values in series.items()]
     return {"name": name, "interval": "30s", "input_series": inputs, "alert_rule_test": checks}
 
 
-test.__test__ = False
-
-
-def cases_of(case):
+def trials(case):
     """Return the tests of a case: one that rings, and some that do not."""
     name = f"{case.alert} {case.summary}"
-    yield test(name, case.bad, [check(case, moment, rings=rings) for moment, rings in moments(case)])
+    yield trial(name, case.bad, [check(case, moment, rings=rings) for moment, rings in moments(case)])
     for good in case.good:
-        yield test(f"{name}: quiet", good, [check(case, case.at, rings=False)])
+        yield trial(f"{name}: quiet", good, [check(case, case.at, rings=False)])
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +69,7 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rules")
     folder.chmod(0o755)
     rules = [f"/etc/observability/rules/{path.name}" for path in (FOLDER / "rules").glob("*.yml")]
-    tests = [each for case in CASES for each in cases_of(case)]
+    tests = [each for case in CASES for each in trials(case)]
     text = json.dumps({"rule_files": rules, "evaluation_interval": "30s", "tests": tests})
     (folder / "tests.yml").write_text(text, encoding="utf-8")
     return folder
@@ -103,7 +100,7 @@ def test_a_broken_rule_is_found(tmp_path):
     text = (FOLDER / "rules/redis.yml").read_text(encoding="utf-8")
     (tmp_path / "rules.yml").write_text(text.replace("redis_up == 0", "redis_up == 7"), encoding="utf-8")
     case = next(case for case in CASES if case.alert == "RedisAway")
-    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "30s", "tests": list(cases_of(case))}
+    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "30s", "tests": list(trials(case))}
     (tmp_path / "tests.yml").write_text(json.dumps(tests), encoding="utf-8")
     done = run("prometheus", "promtool", "test", "rules", "/given/tests.yml", folder=tmp_path)
     assert done.returncode != 0
