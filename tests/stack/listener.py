@@ -5,10 +5,12 @@ import secrets
 from tests.stack.compose import docker
 
 PROGRAM = """
-import http.server
+import gzip, http.server
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        print(self.path, self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        packed = self.headers["Content-Encoding"] == "gzip"
+        print(self.path, (gzip.decompress(body) if packed else body).hex(), flush=True)
         self.send_response(204)
         self.end_headers()
 http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
@@ -20,18 +22,21 @@ class Listener:
 
     def __init__(self, server, image):
         self.name = f"listener-{secrets.token_hex(4)}"
-        docker(
-            "run", "--detach", f"--name={self.name}", f"--network={server.name}_outside", image, "python", "-c", PROGRAM
-        )
+        place = (f"--name={self.name}", f"--network={server.name}_outside", "--no-healthcheck")
+        docker("run", "--detach", *place, image, "python", "-c", PROGRAM)
 
-    def url(self, path):
+    def url(self, path, user=""):
         """Return the address to post to."""
-        return f"http://{self.name}:8000{path}"
+        return f"http://{user and f'{user}@'}{self.name}:8000{path}"
+
+    def received(self, path):
+        """Return the bytes of all that was posted to a path, oldest first."""
+        lines = [line.partition(" ") for line in docker("logs", self.name).stdout.splitlines()]
+        return [bytes.fromhex(body) for posted, _, body in lines if posted == path]
 
     def heard(self, path):
-        """Return all that was posted to a path, oldest first."""
-        lines = [line.partition(" ") for line in docker("logs", self.name).stdout.splitlines()]
-        return [body for posted, _, body in lines if posted == path]
+        """Return the same as texts."""
+        return [body.decode() for body in self.received(path)]
 
     def destroy(self):
         """Leave nothing behind."""
