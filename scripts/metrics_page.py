@@ -22,7 +22,7 @@ Each container of the application says what it has counted at `/metrics` on its 
 added up over its workers. Counters go on when a worker dies, however that happens, and begin anew with the container.
 Ask every container by its address; the edge answers 404 for that path, and the application does when the request came
 through a proxy. Where no proxy stands in front, whoever reaches the port can read it. `METRICS=off` switches all of it
-off; `scripts/bench_metrics.py` measures what that saves.
+off; `scripts/bench_cost.py` measures what that saves.
 
 A request is counted when the last of its answer is handed to the server. So what a client was answered was counted; of
 what was counted only the answer that a worker was sending when it was killed has reached nobody. Asking for the metrics
