@@ -1,4 +1,4 @@
-"""Whoever is told: a container that writes down what is posted to it."""
+"""Whoever is told: a container that writes down what is posted to it, and answers as Slack does."""
 
 import secrets
 
@@ -9,8 +9,9 @@ import http.server
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         print(self.path, self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
-        self.send_response(204)
+        self.send_response(200)
         self.end_headers()
+        self.wfile.write(b"ok")
 http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 """
 
