@@ -3,7 +3,9 @@
 import contextlib
 import itertools
 import os
+import random
 import secrets
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
@@ -21,12 +23,29 @@ if not has_engine():  # test_engine.py alone is collected, and says so in one li
     collect_ignore = [path.name for path in HERE.glob("test_*.py") if path.name != "test_engine.py"]
 
 
-def pytest_collection_modifyitems(items):
-    """Give each the time that a build without a cache takes, which the first one makes, unless it has more."""
+def pytest_collection_modifyitems(config, items):
+    """Give each the time that a build without a cache takes, which the first one makes, unless it has more.
+
+    Of a sweep, try a few.
+    """
     for item in items:
         own = item.get_closest_marker("timeout")
         if HERE in item.path.parents and not (own and own.args[0] > ANY):
             item.add_marker(pytest.mark.timeout(ANY))
+    if os.environ.get("SWEEP") != "all":
+        left_out = set(rest_of_sweeps(items))
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def rest_of_sweeps(items):
+    """Yield what is not tried this time: of each sweep so many are, other ones each time."""
+    sweeps = defaultdict(list)
+    for item in items:
+        if marker := item.get_closest_marker("sweep"):
+            sweeps[item.path, *marker.args].append(item)
+    for (_, number, *_), tried in sweeps.items():
+        yield from random.SystemRandom().sample(tried, max(0, len(tried) - number))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Whoever is told: a container that writes down what is posted to it."""
+"""Whoever is told: a container that writes down what is posted to it, and answers as Slack does."""
 
 import secrets
 
@@ -11,8 +11,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         packed = self.headers["Content-Encoding"] == "gzip"
         print(self.path, (gzip.decompress(body) if packed else body).hex(), flush=True)
-        self.send_response(204)
+        self.send_response(200)
         self.end_headers()
+        self.wfile.write(b"ok")
 http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 """
 

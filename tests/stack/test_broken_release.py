@@ -54,6 +54,7 @@ def assert_nothing_changed(tried):
     assert not [state for state in idle["containers"] if state.startswith(("running", "restarting"))]
 
 
+@pytest.mark.sweep(4, "broken")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_release_is_stopped_before_users_meet_it(attempt, registry, name):
     """It stops at the step that finds the fault, with 1 and what was seen; no user has met it."""

@@ -115,7 +115,7 @@ def test_the_sum_is_an_upper_bound(site, full):
 
 
 @contextmanager
-def clients(site, readers=8, writers=4):
+def clients(site, readers=4, writers=2):
     """Read and write in loops beside the block; yield the answers so far, as (when it was asked, the answer)."""
     seen, ended, token, numbers = [], threading.Event(), site.token(), itertools.count(1)
 
@@ -127,7 +127,7 @@ def clients(site, readers=8, writers=4):
         return site.ask("/api/products", "POST", json=product, token=token)
 
     def loop(ask):
-        while not ended.wait(0.2):
+        while not ended.wait(0.1):
             began = time.monotonic()
             seen.append((began, ask()))
 

@@ -13,7 +13,7 @@ from tests.helpers import free_port, wait_for
 from tests.metric_names import APPLICATION, ONLY_WHEN_ILL, OTHERS, queries
 from tests.stack.compose import ENVIRONMENT, docker
 from tests.stack.listener import Listener
-from tests.stack.load import Load
+from tests.stack.load import Load, Request
 from tests.stack.server import HOST
 from tests.stack.watched import SERVICES, Watched, quicken
 
@@ -114,7 +114,7 @@ def test_a_well_server_is_quiet(watched, server):
 def test_the_heartbeat_is_heard(watched, listener):
     """Who expects a heartbeat is called again and again; when that ends, this server or what watches it is away."""
     assert watched
-    wait_for(lambda: len(listener.heard("/heartbeat")) >= 2, seconds=60, pause=1)
+    wait_for(lambda: len(listener.heard("/heartbeat")) >= 2, seconds=120, pause=1)
     assert "Watchdog" in listener.heard("/heartbeat")[-1]
 
 
@@ -165,18 +165,19 @@ def test_the_cache_goes(well, server, listener):
 
 def test_the_pool_is_full(well, server, listener):
     """While a lock keeps every connection busy, it rings for the pool and for the threads."""
+    token, [number] = server.token(), server.sql("SELECT min(id) FROM products")
     session = server.psql()
     session.stdin.write("BEGIN; LOCK TABLE products IN ACCESS EXCLUSIVE MODE;\n")
     session.stdin.flush()
     try:
-        with Load(server.https, HOST, server.token(), keeping=10, fresh=2, rate=20):
+        read = Request("GET", f"/api/products/{number}")
+        with Load(server.https, HOST, token, keeping=10, fresh=0, rate=20, choose=lambda _turn: read):
             well.await_alert("PoolFull")
             well.await_alert("ThreadsBusy")
             well.await_alert("PoolWaits")
             await_told(listener, "PoolFull")
     finally:
-        session.stdin.close()
-        session.wait(10)
+        session.communicate(timeout=30)
 
 
 def test_a_web_is_killed(well, server, listener):

@@ -59,6 +59,7 @@ def test_a_push_ends_with_its_release_serving(first, machines, capsys):
     assert machines.release() == first.commit
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_a_failing_test_deploys_nothing(served, pushes, machines):
     """A push whose tests fail builds no image, and what served goes on serving."""
     pushed = pushes.push(pushes.clone.fail_a_test)
@@ -67,6 +68,7 @@ def test_a_failing_test_deploys_nothing(served, pushes, machines):
     assert machines.release() == served
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_an_image_that_fails_its_trial_is_neither_signed_nor_deployed(served, pushes, machines):
     """What is deployed is the very image that was tried: one that failed is not even signed."""
     pushed = pushes.push(pushes.clone.fail_a_trial)
@@ -76,6 +78,7 @@ def test_an_image_that_fails_its_trial_is_neither_signed_nor_deployed(served, pu
     assert machines.release() == served
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_a_broken_image_is_red_and_never_serves(served, pushes, machines):
     """A release that answers the API with 500 ends red before a user meets it, and what served goes on serving."""
     pushed = pushes.push(pushes.clone.break_the_api)
@@ -85,6 +88,7 @@ def test_a_broken_image_is_red_and_never_serves(served, pushes, machines):
     assert machines.get("/api/products")[0] == 200
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_what_is_not_seen_from_outside_is_rolled_back(served, pushes, machines):
     """A release that the server takes, but that is not found at the site's address, is taken back; it ends red."""
     pushed = pushes.push(SITE_URL=f"{pushes.variables['SITE_URL']}/elsewhere")
@@ -93,6 +97,7 @@ def test_what_is_not_seen_from_outside_is_rolled_back(served, pushes, machines):
     assert machines.release() == served
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_an_unsigned_image_is_refused(served, pushes, machines):
     """Without the signing key the image is not signed, and the server, which has the public half, refuses it."""
     pushed = pushes.push(without=("COSIGN_PRIVATE_KEY",))
@@ -101,6 +106,7 @@ def test_an_unsigned_image_is_refused(served, pushes, machines):
     assert machines.release() == served
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_another_host_key_gets_no_deploy(served, pushes, machines):
     """A server that does not have the pinned host key is not talked to."""
     pushed = pushes.push(DEPLOY_KNOWN_HOSTS=machines.known_hosts("/etc/ssh/another_key.pub"))
@@ -109,6 +115,7 @@ def test_another_host_key_gets_no_deploy(served, pushes, machines):
     assert machines.release() == served
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_a_missing_setting_is_named(served, pushes, machines):
     """A deploy that lacks a setting ends with its name and what to do, and the server hears nothing of it."""
     pushed = pushes.push(without=("DEPLOY_SSH_KEY",))
@@ -117,6 +124,7 @@ def test_a_missing_setting_is_named(served, pushes, machines):
     assert machines.release() == served
 
 
+@pytest.mark.sweep(3, "pushes")
 def test_without_a_server_a_push_is_green_and_builds_nothing(pushes, machines):
     """In a repository that names no server, a push is tested, and a notice says why nothing is deployed."""
     pushed = pushes.push(DEPLOY_HOST="")

@@ -7,14 +7,14 @@ import urllib.request
 
 from tests.helpers import wait_for
 
-FASTER = 15
+FASTER = 30
 SERVICES = ("prometheus", "alertmanager", "nginx-exporter", "postgres-exporter", "redis-exporter")  # Grafana aside
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"(\[|(?:for|[a-z]+_interval|group_wait): )(\d+)([smhd])\b")
 
 
 def quicken(folder):
-    """Let all that has a duration in a server's rules and configuration take a fifteenth of it, and look as often.
+    """Let all that has a duration in a server's rules and configuration take a thirtieth of it, and look as often.
 
     What is counted in plain numbers, such as the days of a certificate, stays as it is. A look may take as long as the
     time between two.
@@ -25,7 +25,7 @@ def quicken(folder):
 
 
 def shorter(found):
-    """Return a duration in milliseconds, a fifteenth of what it was."""
+    """Return a duration in milliseconds, a thirtieth of what it was."""
     return f"{found[1]}{int(found[2]) * UNITS[found[3]] * 1000 // FASTER}ms"
 
 
@@ -58,18 +58,26 @@ class Watched:
         return [labels for labels, _ in self.query(f'ALERTS{{alertname!="Watchdog", alertstate=~"{state}"}}')]
 
     def await_quiet(self, seconds=120):
-        """Wait until nothing rings or is about to."""
-        wait_for(lambda: not self.alerts(), seconds=seconds, pause=1)
+        """Wait until nothing rings or is about to; what still does is in the failure's message."""
+
+        def quiet():
+            alerts = self.alerts()
+            assert not alerts, alerts
+            return True
+
+        wait_for(quiet, seconds=seconds, pause=1)
 
     def await_alert(self, name, seconds=90, **labels):
         """Wait until an alert with such labels rings, and return all its labels."""
 
         def found():
-            return [
-                each for each in self.alerts("firing") if labels.items() <= each.items() and each["alertname"] == name
-            ]
+            seen = self.alerts()
+            meant = [each for each in seen if wanted.items() <= each.items()]
+            assert meant, seen
+            return meant[0]
 
-        return wait_for(found, seconds=seconds, pause=1)[0]
+        wanted = {"alertname": name, "alertstate": "firing", **labels}
+        return wait_for(found, seconds=seconds, pause=1)
 
     def silenced(self):
         """Return the alerts that are told nobody, for another one says it."""
