@@ -118,6 +118,7 @@ def test_the_heartbeat_is_heard(watched, listener):
     assert "Watchdog" in listener.heard("/heartbeat")[-1]
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_another_colour_is_seen(watched, server):
     """A colour that is started is asked by its own name, and one that is stopped is no target and no alert."""
     idle = next(colour for colour in ("blue", "green") if colour != server.status()["serving"])
@@ -141,6 +142,7 @@ def stopped(server, *services):
         server.compose("up", "--detach", "--no-deps", "--wait", *services)
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_the_database_goes(well, server, listener):
     """Without Postgres it rings for Postgres; the 503s and the breaker, which follow, are told nobody."""
     load = Load(server.https, HOST, server.token(), keeping=4, fresh=2, rate=10)
@@ -154,6 +156,7 @@ def test_the_database_goes(well, server, listener):
     wait_for(lambda: "Well again: Postgres does not answer." in told(listener), seconds=60, pause=1)
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_the_cache_goes(well, server, listener):
     """Without the cache it is a ticket: users are served."""
     with stopped(server, "redis-cache"), Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
@@ -163,6 +166,7 @@ def test_the_cache_goes(well, server, listener):
         assert [each for each in well.alerts("firing") if each["severity"] == "page"] == []
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_the_pool_is_full(well, server, listener):
     """While a lock keeps every connection busy, it rings for the pool and for the threads."""
     token, [number] = server.token(), server.sql("SELECT min(id) FROM products")
@@ -180,6 +184,7 @@ def test_the_pool_is_full(well, server, listener):
         session.communicate(timeout=30)
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_a_web_is_killed(well, server, listener):
     """With its only container killed it rings within two minutes, and what follows is told nobody."""
     name = f"web-{server.status()['serving']}"
@@ -191,6 +196,7 @@ def test_a_web_is_killed(well, server, listener):
         server.compose("up", "--detach", "--no-deps", "--wait", name)
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_a_web_hangs(well, server):
     """One that runs and does not answer is noticed like one that is dead."""
     name = f"web-{server.status()['serving']}"
@@ -212,6 +218,7 @@ def written(path, change):
         path.write_text(before)
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_a_certificate_ends(well, server, listener):
     """A certificate with two days left is a page; that it could not be renewed is not told besides."""
     soon = f"\\g<1> {int(time.time()) + 2 * 86400}"
@@ -227,6 +234,7 @@ def test_a_certificate_ends(well, server, listener):
         wait_for(lambda: "CertificateFailing" in well.silenced(), seconds=30, pause=1)
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_a_backup_ages(well, server, listener):
     """A dump that is older than a day and fails is told, by the job's name."""
     day_ago, now = int(time.time()) - 27 * 3600, int(time.time())
@@ -242,6 +250,7 @@ def test_a_backup_ages(well, server, listener):
         await_told(listener, "BackupFailing")
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_an_exporter_goes(well, server, listener):
     """An exporter that is gone is told: what it knew rings no more."""
     with stopped(server, "postgres-exporter"):
@@ -249,6 +258,7 @@ def test_an_exporter_goes(well, server, listener):
         await_told(listener, "TargetAway")
 
 
+@pytest.mark.sweep(3, "bad days")
 def test_who_is_told_is_away(well, server, listener):
     """What cannot be delivered rings too, and can be seen in Prometheus."""
     docker("stop", "--time", "1", listener.name)
