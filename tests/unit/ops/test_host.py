@@ -279,6 +279,13 @@ def test_ports(shop, ports, state):
     assert ("db (" in text) == (state != PASS)
 
 
+@pytest.mark.parametrize(("url", "state"), [("127.0.0.1", PASS), ("", FAIL)])
+def test_ports_of_what_watches(shop, url, state):
+    """Prometheus is looked at by a tunnel to this machine; open to the network it is a fault like any other."""
+    found, _ = only(services.check_ports, rows(shop, WELL[0], ("prometheus", "healthy", [port(url, 9090)])))
+    assert found == state
+
+
 @pytest.mark.parametrize(
     ("logging", "state"),
     [
