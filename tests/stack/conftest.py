@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 from collections import defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,13 @@ from tests.stack.server import Registry, Server
 
 HERE = ROOT / "tests" / "stack"
 ANY = 400  # seconds
+CHANCE = random.SystemRandom()
+DAYS = 5  # of the following that a run tries
+BAD_DAYS = {  # each takes minutes
+    *("test_backup_care", "test_broken_release", "test_certificates", "test_connections", "test_killed_backups"),
+    *("test_killed_release", "test_large_migration", "test_no_lost_write", "test_observability", "test_offsite"),
+    *("test_outages", "test_redis_loss", "test_restore", "test_slow_clients", "test_upgrade", "test_workflow"),
+}
 
 if not has_engine():  # test_engine.py alone is collected, and says so in one line
     collect_ignore = [path.name for path in HERE.glob("test_*.py") if path.name != "test_engine.py"]
@@ -26,16 +34,29 @@ if not has_engine():  # test_engine.py alone is collected, and says so in one li
 def pytest_collection_modifyitems(config, items):
     """Give each the time that a build without a cache takes, which the first one makes, unless it has more.
 
-    Of a sweep, try a few.
+    A run of all there is tries a few of the bad days, and of each sweep a few: all together take hours.
     """
     for item in items:
         own = item.get_closest_marker("timeout")
         if HERE in item.path.parents and not (own and own.args[0] > ANY):
             item.add_marker(pytest.mark.timeout(ANY))
-    if os.environ.get("SWEEP") != "all":
-        left_out = set(rest_of_sweeps(items))
+    named = any(Path(word.partition("::")[0]).is_file() for word in config.args)
+    if os.environ.get("SWEEP") != "all" and not named:
+        left_out = {*other_days(items), *rest_of_sweeps(items)}
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_report_collectionfinish(items):
+    """Name the bad days that this run tries."""
+    return f"bad days: {', '.join(sorted({item.path.stem for item in items} & BAD_DAYS)) or 'none'}"
+
+
+def other_days(items):
+    """Yield what is of a bad day that is not tried this time."""
+    days = sorted({item.path.stem for item in items} & BAD_DAYS)
+    tried = CHANCE.sample(days, min(DAYS, len(days)))
+    yield from (item for item in items if item.path.stem in BAD_DAYS - set(tried))
 
 
 def rest_of_sweeps(items):
@@ -44,8 +65,8 @@ def rest_of_sweeps(items):
     for item in items:
         if marker := item.get_closest_marker("sweep"):
             sweeps[item.path, *marker.args].append(item)
-    for (_, number, *_), tried in sweeps.items():
-        yield from random.SystemRandom().sample(tried, max(0, len(tried) - number))
+    for (_, number, *_), series in sweeps.items():
+        yield from CHANCE.sample(series, max(0, len(series) - number))
 
 
 @pytest.fixture(scope="session")
