@@ -1,4 +1,6 @@
-"""Traces by OpenTelemetry: off, and not even imported, unless OTEL_EXPORTER_OTLP_ENDPOINT says where they go.
+"""Traces by OpenTelemetry: off, and nothing is imported for them, unless OTEL_EXPORTER_OTLP_ENDPOINT says whereto.
+
+redis-py imports OpenTelemetry's metrics wherever that is installed; it uses nothing of them, and requests pay nothing.
 
 A request is a span, as is each statement and each command to Redis that it waits for. The trace has the request's id:
 nginx begins it with that, and where nobody did, the request takes its id from the trace. Where a front began a trace of

@@ -45,7 +45,7 @@ def names(kept):
 
 
 def test_off_without_an_endpoint(make_app, monkeypatch):
-    """Without an endpoint the packages are not even imported, and a request has no trace."""
+    """Without an endpoint nothing is imported for traces, and a request has none."""
     monkeypatch.setitem(sys.modules, "opentelemetry", None)  # an import would fail
     monkeypatch.delitem(sys.modules, "app.trace_pipeline")
     app = make_app()
