@@ -78,7 +78,11 @@ def _ids() -> tuple[str | None, str | None]:
 
 
 def init_app(app: Flask) -> None:
-    """Send every logger of the process to the same place in the same form."""
+    """Send every logger of the process to the same place in the same form, which says nothing of threads.
+
+    https://docs.python.org/3/howto/logging.html#optimization
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     settings = app.config
     logging.config.dictConfig(
         dict_config(settings["LOG_LEVEL"], settings["LOG_FORMAT"], settings["LOG_TO_FILE"], settings["RELEASE"])
