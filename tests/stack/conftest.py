@@ -3,15 +3,14 @@
 import contextlib
 import itertools
 import os
-import random
 import secrets
-from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tests.helpers import ROOT, wait_for
+from tests.stack import turns
 from tests.stack.compose import Stack, docker, has_engine
 from tests.stack.edge import Edge
 from tests.stack.project import copy
@@ -19,13 +18,6 @@ from tests.stack.server import Registry, Server
 
 HERE = ROOT / "tests" / "stack"
 ANY = 400  # seconds
-CHANCE = random.SystemRandom()
-DAYS = 5  # of the following that a run tries
-BAD_DAYS = {  # each takes minutes
-    *("test_backup_care", "test_broken_release", "test_certificates", "test_connections", "test_killed_backups"),
-    *("test_killed_release", "test_large_migration", "test_no_lost_write", "test_observability", "test_offsite"),
-    *("test_outages", "test_redis_loss", "test_restore", "test_slow_clients", "test_upgrade", "test_workflow"),
-}
 
 if not has_engine():  # test_engine.py alone is collected, and says so in one line
     collect_ignore = [path.name for path in HERE.glob("test_*.py") if path.name != "test_engine.py"]
@@ -34,7 +26,7 @@ if not has_engine():  # test_engine.py alone is collected, and says so in one li
 def pytest_collection_modifyitems(config, items):
     """Give each the time that a build without a cache takes, which the first one makes, unless it has more.
 
-    A run of all there is tries a few of the bad days, and of each sweep a few: all together take hours.
+    Unless files are named, or SWEEP=all says so, bad days take turns.
     """
     for item in items:
         own = item.get_closest_marker("timeout")
@@ -42,31 +34,14 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.timeout(ANY))
     named = any(Path(word.partition("::")[0]).is_file() for word in config.args)
     if os.environ.get("SWEEP") != "all" and not named:
-        left_out = {*other_days(items), *rest_of_sweeps(items)}
-        config.hook.pytest_deselected(items=list(left_out))
-        items[:] = [item for item in items if item not in left_out]
+        others = turns.left_out(items)
+        config.hook.pytest_deselected(items=list(others))
+        items[:] = [item for item in items if item not in others]
 
 
 def pytest_report_collectionfinish(items):
     """Name the bad days that this run tries."""
-    return f"bad days: {', '.join(sorted({item.path.stem for item in items} & BAD_DAYS)) or 'none'}"
-
-
-def other_days(items):
-    """Yield what is of a bad day that is not tried this time."""
-    days = sorted({item.path.stem for item in items} & BAD_DAYS)
-    tried = CHANCE.sample(days, min(DAYS, len(days)))
-    yield from (item for item in items if item.path.stem in BAD_DAYS - set(tried))
-
-
-def rest_of_sweeps(items):
-    """Yield what is not tried this time: of each sweep so many are, other ones each time."""
-    sweeps = defaultdict(list)
-    for item in items:
-        if marker := item.get_closest_marker("sweep"):
-            sweeps[item.path, *marker.args].append(item)
-    for (_, number, *_), series in sweeps.items():
-        yield from CHANCE.sample(series, max(0, len(series) - number))
+    return f"bad days: {', '.join(turns.bad_days(items)) or 'none'}"
 
 
 @pytest.fixture(scope="session")
