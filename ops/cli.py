@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ops import backups, certificates, deploy, fetch, gate, init, production, promotion, restore, status, upgrade
@@ -16,6 +17,8 @@ from ops.errors import Failure, Interrupted, Refusal
 from ops.progress import say
 from ops.runner import Runner
 from ops.site import FILE, Site
+
+Command = Callable[[str, str], argparse.ArgumentParser]  # adds one, by its name and what it does
 
 
 def main(arguments: list[str]) -> int:
@@ -118,11 +121,23 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
 
+    for subject in (of_server, of_releases, of_data, of_looking):
+        subject(command)
+    command("gate", "the forced command of the deploy key (SSH_ORIGINAL_COMMAND)")
+    return top
+
+
+def of_server(command: Command) -> None:
+    """Add what sets a server up."""
     begin = command("init", "make what a new server lacks; never changes what is there")
     begin.add_argument("--host", action="append", default=[], help="a name that users ask for; again for each")
     begin.add_argument("--email", default="", help="get a certificate at once; where its authority may write to you")
     trust = command("certificates", "get a certificate now; it is renewed by itself")
     trust.add_argument("--force", action="store_true", help="even if there is a good one")
+
+
+def of_releases(command: Command) -> None:
+    """Add what brings a release to users, and takes it back."""
     bring = command("deploy", "bring a release to users, without one failed request")
     bring.add_argument("--canary", type=percent, metavar="PERCENT", help="first give it only this share of the users")
     trial = command("canary", "give a release a share of the users, and leave it there")
@@ -141,6 +156,10 @@ def parser() -> argparse.ArgumentParser:
         some.add_argument("--timeout", type=seconds, default=60, metavar="SECONDS", help="until it is ready")
     for some in (bring, trial, back, grow, stop):
         some.add_argument("--dry-run", action="store_true", help="print the commands that would change something")
+
+
+def of_data(command: Command) -> None:
+    """Add what keeps the database, and brings it back."""
     command("backup", "make a base backup and a dump of the database now; they are made every night by themselves")
     known = command("backups", "what there is to restore from, and how the jobs that make it went")
     known.add_argument("--json", action="store_true")
@@ -151,23 +170,23 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--to", default="", metavar="TIME", help="as it was then, such as 2026-11-25T10:00:00Z")
     which.add_argument("--backup", default="", metavar="NAME", help="as it was when this backup was made")
     build.add_argument("--offsite", action="store_true", help="first bring the newest copy back from elsewhere")
-    build.add_argument("--yes", action="store_true", help="do not ask")
     move = command("upgrade", "move the database to a newer major version of Postgres; users only read meanwhile")
     move.add_argument("major", type=int, metavar="VERSION", help="such as 19")
-    move.add_argument("--yes", action="store_true", help="do not ask")
+    for some in (build, move):
+        some.add_argument("--yes", action="store_true", help="do not ask")
     command("drill", "restore the newest backups into a container that is thrown away, and compare")
+
+
+def of_looking(command: Command) -> None:
+    """Add what says how it stands."""
     command("status", "what runs, what serves, what was done").add_argument("--json", action="store_true")
     look = command("check", "whether this server is fit for production; exits with 1 if anything fails")
-    look.add_argument(
-        "--json", action="store_true", help="for machines: a list of objects check, state, reason, remedy"
-    )
+    look.add_argument("--json", action="store_true", help="for machines: objects of check, state, reason, remedy")
     look.add_argument("--strict", action="store_true", help="exit with 1 for a warning too")
     show = command("logs", "what the services say")
     show.add_argument("service", nargs="*", type=service)
     show.add_argument("--follow", action="store_true")
     show.add_argument("--tail", type=int, default=100, metavar="LINES")
-    command("gate", "the forced command of the deploy key (SSH_ORIGINAL_COMMAND)")
-    return top
 
 
 def percent(text: str) -> int:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import redis
 
 from app.cache_memory import MemoryStore
-from app.cache_stores import UnavailableError
+from app.cache_stores import RedisStore, UnavailableError
 
 ASKED = {"read", "add", "write", "change", "recall", "remove", "count", "describe"}
 
@@ -95,3 +95,56 @@ class FakePubSub:
     def close(self):
         """Give the connection back."""
         self.closed = True
+
+
+class Client(FakeRedis):
+    """Remembers what it was asked, and fails with `error` if there is one."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.error = [], None
+
+    def __getattr__(self, name):
+        """Return the command called NAME."""
+
+        def command(*words, **options):
+            self.asked.append((name, *words, *options.items()))
+            if self.error:
+                raise self.error
+
+        return command
+
+    def pipeline(self, **_options):
+        """Return what several commands are collected in."""
+        return Pipeline(self)
+
+
+class Pipeline(list):
+    """Collects commands, and sends them as one."""
+
+    def __init__(self, client):
+        super().__init__()
+        self.client = client
+
+    def __enter__(self):
+        """Begin."""
+        return self
+
+    def __exit__(self, *_error):
+        """End."""
+
+    def __getattr__(self, name):
+        """Return the command called NAME."""
+        return lambda *words, **options: self.append((name, *words, *options.items())) or self
+
+    def execute(self):
+        """Send all."""
+        self.client.pipelined(*self)
+
+
+def redis_store():
+    """Return the store in Redis with a client that is a stand-in, and a breaker that has a clock of its own."""
+    store = RedisStore("redis://cache", 0.25)
+    store.client = store.near.client = Client()
+    store.breaker.clock = Clock()
+    return store

@@ -9,10 +9,9 @@ from sqlalchemy.exc import IntegrityError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app import database, engine, pool_metrics
-from app.cache_stores import RedisStore, UnavailableError
-from tests.unit.cache_fakes import Clock, FlakyStore
+from app.cache_stores import UnavailableError
+from tests.unit.cache_fakes import FlakyStore, redis_store
 from tests.unit.cache_site import Site
-from tests.unit.test_redis_store import Client
 
 REDIS = {
     "away": redis.ConnectionError,
@@ -38,10 +37,7 @@ POSTGRES = {
 @pytest.fixture
 def store():
     """A store in a Redis that is a stand-in."""
-    store = RedisStore("redis://cache", 0.25)
-    store.client = store.near.client = Client()
-    store.breaker.clock = Clock()
-    return store
+    return redis_store()
 
 
 def errors(counted, backend):
