@@ -1,4 +1,4 @@
-"""Servers for the whole run; a database, an application and a clean slate for each test."""
+"""Servers for the whole level; a database, an application and a clean slate for each test."""
 
 import contextlib
 import itertools
@@ -20,21 +20,21 @@ TEMPLATE = "migrated"
 names = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder():
-    """A folder for all that the servers of this run write."""
+    """A folder for all that the servers of this level write; other levels need not run beside them."""
     with temporary_folder() as path:
         yield path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def programs(folder):
     """Postgres' programs, where its user can reach them."""
     (folder / "programs").mkdir()
     return postgres_programs(folder / "programs")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgres(folder, programs):
     """A Postgres 18 with one migrated database, from which the others are copied."""
     with running_postgres(folder, programs) as server:
@@ -58,6 +58,7 @@ def running_postgres(folder, programs):
         yield prepared(server)
     finally:
         server.kill()
+        shutil.rmtree(home)
 
 
 def prepared(server):
@@ -76,7 +77,7 @@ def valkey(folder):
     server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sqlite_template(folder):
     """A migrated SQLite file."""
     path = folder / "template.db"
@@ -109,7 +110,9 @@ def fresh_database(server):
 @pytest.fixture(scope="module")
 def postgres_url(postgres):
     """A migrated database of this module's own on Postgres."""
-    return fresh_database(postgres)
+    url = fresh_database(postgres)
+    yield url
+    postgres.sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")

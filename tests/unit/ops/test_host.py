@@ -17,7 +17,6 @@ from ops.host import edge as met
 from tests.helpers import ROOT
 from tests.unit.ops.fake_server import SECRETS
 
-NOW = int(time.time())
 GIB = 2**30
 
 
@@ -128,7 +127,8 @@ def note(shop, job, **state):
     """Write down how a job went, as backup/status.sh does."""
     folder = shop.site().backup_states
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{name}={value}\n" for name, value in {"checked": NOW, "succeeded": NOW, **state}.items())
+    now = int(time.time())
+    lines = "".join(f"{name}={value}\n" for name, value in {"checked": now, "succeeded": now, **state}.items())
     (folder / job).write_text(lines, encoding="utf-8")
 
 
