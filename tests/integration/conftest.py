@@ -1,4 +1,4 @@
-"""Servers for the whole level; a database, an application and a clean slate for each test."""
+"""Servers for the whole run; a database, an application and a clean slate for each test."""
 
 import contextlib
 import itertools
@@ -18,23 +18,24 @@ from tests.integration.servers import Gunicorn, Valkey, temporary_folder
 
 TEMPLATE = "migrated"
 names = itertools.count(1)
+copies = []  # what fresh_database() has made: server and name of each
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def folder():
-    """A folder for all that the servers of this level write; other levels need not run beside them."""
+    """A folder for all that the servers of this run write."""
     with temporary_folder() as path:
         yield path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def programs(folder):
     """Postgres' programs, where its user can reach them."""
     (folder / "programs").mkdir()
     return postgres_programs(folder / "programs")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def postgres(folder, programs):
     """A Postgres 18 with one migrated database, from which the others are copied."""
     with running_postgres(folder, programs) as server:
@@ -77,7 +78,7 @@ def valkey(folder):
     server.kill()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def sqlite_template(folder):
     """A migrated SQLite file."""
     path = folder / "template.db"
@@ -101,18 +102,27 @@ def dispose(app):
 
 
 def fresh_database(server):
-    """Copy the migrated database, and return the copy's URL."""
+    """Copy the migrated database, and return the copy's URL; it is there until the module's end."""
     name = f"test_{next(names)}"
     server.sql(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY wal_log")
+    copies.append((server, name))
     return server.url(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def copies_dropped():
+    """Drop a module's databases with it: there are disks that take minutes to forget those of a whole run."""
+    yield
+    while copies:
+        server, name = copies.pop()
+        if server.running():
+            server.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
 def postgres_url(postgres):
     """A migrated database of this module's own on Postgres."""
-    url = fresh_database(postgres)
-    yield url
-    postgres.sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+    return fresh_database(postgres)
 
 
 @pytest.fixture(scope="module")
