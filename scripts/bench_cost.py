@@ -3,7 +3,8 @@
     .venv/bin/python scripts/bench_cost.py [--rounds 20] [--seconds 2]
 
 A Gunicorn server of one worker for each, on an SQLite file, asked in alternating rounds, without Docker; the list comes
-from the process's own memory, which is the cheapest way to answer it, so the shares are the largest. What is compared
+from the process's own memory, which is the cheapest way to answer it, so the shares are the largest. The log goes to
+another process by a pipe, as a container's does: to wake who reads it is most of what a line costs. What is compared
 is the processor's time for a request, which what else the machine does changes less than the rate; that is printed
 beside it. Exits with 1 above a bar. The request's id cannot be switched off; it is in all of them.
 """
@@ -94,7 +95,8 @@ def server(folder: Path, name: str) -> Iterator[tuple[int, int]]:
     env = environment(folder, HOST="127.0.0.1", PORT=str(port), WEB_CONCURRENCY="1", **SETTINGS[name])
     command = [str(BIN / "gunicorn"), "--config", str(ROOT / "gunicorn.conf.py")]
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=env, stderr=log)
+        reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log)
+    process = subprocess.Popen(command, cwd=folder, env=env, stderr=reader.stdin)
     try:
         deadline = time.monotonic() + 30
         while not ask(port):
@@ -105,6 +107,7 @@ def server(folder: Path, name: str) -> Iterator[tuple[int, int]]:
     finally:
         process.terminate()
         process.wait(40)
+        reader.communicate(timeout=10)
 
 
 def ask(port: int) -> bool:
