@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 DEVELOPMENT_SECRET_KEY = "development-only-and-refused-in-production"  # noqa: S105 - it protects nothing
 SECRET_KEY_LENGTH = 32
 SECRET_KEY_DISTINCT = 10
+OTLP_HEADER = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ !#-+\--:<-\[\]-~]*")  # https://www.w3.org/TR/baggage/
 SAMPLERS = ("always_on", "always_off", "traceidratio")
 
 
@@ -118,7 +119,7 @@ class Config:
 
     def _read_tracing(self, env: Source) -> None:
         self.OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=_http_url)
-        self.OTEL_EXPORTER_OTLP_HEADERS = env.str("OTEL_EXPORTER_OTLP_HEADERS", "")
+        self.OTEL_EXPORTER_OTLP_HEADERS = env.str("OTEL_EXPORTER_OTLP_HEADERS", "", validate=_otlp_headers)
         self.OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", "web")
         samplers = validate.OneOf([f"{kind}{name}" for kind in ("", "parentbased_") for name in SAMPLERS])
         self.OTEL_TRACES_SAMPLER = env.str("OTEL_TRACES_SAMPLER", "parentbased_always_on", validate=samplers)
@@ -249,6 +250,12 @@ def _http_url(text: str) -> None:
         raise ValidationError("Not an address that traces can be posted to. Example: http://collector:4318")
 
 
+def _otlp_headers(text: str) -> None:
+    """Refuse what OpenTelemetry would leave out with a warning that quotes it, key and all."""
+    if not all(OTLP_HEADER.fullmatch(part.strip()) for part in text.split(",") if part.strip()):
+        raise ValidationError("Not a list of name=value. Write a comma or a quote in a value as %2C or %22.")
+
+
 def _split(text: str) -> SplitResult:
     """Return the parts of a URL, empty ones for a text with a port or a bracket that cannot be."""
     try:
@@ -260,9 +267,12 @@ def _split(text: str) -> SplitResult:
 
 
 def _log_file(text: str) -> None:
-    """Refuse a file in a folder that is not there."""
-    if text and not Path(text).absolute().parent.is_dir():
+    """Refuse a file in a folder that is not there, or where the first rotation would fail."""
+    folder = Path(text).absolute().parent
+    if text and not folder.is_dir():
         raise ValidationError("Its folder does not exist. Make it first.")
+    if text and not os.access(folder, os.W_OK | os.X_OK):
+        raise ValidationError("Its folder cannot be written by the user who runs this. Give it to them.")
 
 
 def _report(environment: str, problems: Mapping[str, list[str]]) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 from flask.cli import load_dotenv
 from gunicorn.glogging import Logger
 
-from app import gunicorn_metrics, logging_config, metrics, probes
-from app.gunicorn_metrics import child_exit, nworkers_changed, on_exit, post_worker_init, pre_fork  # noqa: F401 - hooks
+from app import gunicorn_metrics, log_stream, logging_config, metrics, probes
+from app.gunicorn_metrics import child_exit, nworkers_changed, on_exit, pre_fork  # noqa: F401 - hooks
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -84,6 +84,12 @@ def on_starting(server):
     """Let the workers keep what they count in files that they share, if the application, now loaded, counts."""
     if metrics.book.on:
         gunicorn_metrics.start(server, gunicorn_metrics.new_folder(worker_tmp_dir))
+
+
+def post_worker_init(worker):
+    """Let a worker, which will not fork, count in files of its own and gather the lines of its requests."""
+    gunicorn_metrics.post_worker_init(worker)
+    log_stream.gather()
 
 
 def when_ready(server):

@@ -6,6 +6,7 @@ import shutil
 import socket
 import struct
 import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 from app import metric_files, metrics
 
-PREFIX = "metrics-"
+PREFIX, NEW = "flask-metrics-", "new-"
+YOUNG = 60  # seconds in which a server has surely locked the folder that it made
 LISTENS = 10  # TCP_LISTEN in Linux' include/net/tcp_states.h
 INFO = struct.Struct("8B24I")  # struct tcp_info in Linux' include/uapi/linux/tcp.h
 UNACKED = 12  # tcpi_unacked; of a socket that listens, the connections that nobody has accepted
@@ -31,13 +33,19 @@ def new_folder(parent: str | None) -> Path:
     A server holds a lock on its own, which the kernel gives back however it ends. It gets its name when it is locked,
     so that no other server takes it for one that was left.
     """
-    fresh = Path(tempfile.mkdtemp(prefix=f"new-{PREFIX}", dir=parent))
+    fresh = Path(tempfile.mkdtemp(prefix=NEW + PREFIX, dir=parent))
     _lock(fresh)
-    for old in fresh.parent.glob(f"{PREFIX}*"):
+    for old in (*fresh.parent.glob(f"{PREFIX}*"), *filter(_is_old, fresh.parent.glob(f"{NEW}{PREFIX}*"))):
         with suppress(OSError):
             os.close(_lock(old))
             shutil.rmtree(old)
-    return fresh.rename(fresh.with_name(fresh.name.removeprefix("new-")))
+    return fresh.rename(fresh.with_name(fresh.name.removeprefix(NEW)))
+
+
+def _is_old(folder: Path) -> bool:
+    with suppress(OSError):
+        return time.time() - folder.stat().st_mtime > YOUNG
+    return False
 
 
 def _lock(folder: Path) -> int:

@@ -3,18 +3,24 @@
 import json
 import logging
 import logging.config
+import sys
+import threading
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import TracebackType
 from typing import Any
 
 from flask import Flask, g
 
-from app.redaction import redact, story
+from app.redaction import cleaned, redact, story
 
 # What a record has before anybody adds to it; all else came in `extra` and belongs into the line.
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-ENCODE = json.JSONEncoder(default=str).encode
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "ids"}
+OF_A_REQUEST = frozenset({"method", "path", "route", "status", "duration_s", "bytes", "client", "token"})
+ENCODE = json.JSONEncoder(allow_nan=False).encode
 FILE_BYTES, FILE_COUNT = 10 * 2**20, 5
+
+log = logging.getLogger(__name__)
 
 
 class JSONFormatter(logging.Formatter):
@@ -25,8 +31,8 @@ class JSONFormatter(logging.Formatter):
         self.release = release
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record with all its extra fields; the time is RFC 3339 in UTC."""
-        request_id, trace_id = _ids()
+        """Return the record with all its extra fields, renamed where a name is taken; the time is RFC 3339 in UTC."""
+        request_id, trace_id = _ids_of(record)
         line: dict[str, Any] = {
             "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03d}+00:00",
             "level": record.levelname,
@@ -37,7 +43,11 @@ class JSONFormatter(logging.Formatter):
         }
         if trace_id:
             line["trace_id"] = trace_id
-        line.update({name: value for name, value in vars(record).items() if name not in STANDARD})
+        own = OF_A_REQUEST if hasattr(record, "path") else ()
+        for name, value in vars(record).items():
+            if name not in STANDARD:
+                as_it_is = name in own and (value is None or isinstance(value, str | int))
+                line[f"extra_{name}" if name in line else name] = value if as_it_is else cleaned(value, name)
         if record.exc_info:
             line["exception"] = _story(record.exc_info)
         return ENCODE(line)
@@ -53,7 +63,7 @@ class TextFormatter(logging.Formatter):
         """Return the line, ended by the request's id where there is one; a traceback follows, set in."""
         record.message, record.asctime = _message(record), self.formatTime(record, self.datefmt)
         line = self.formatMessage(record).translate(CONTROLS)
-        request_id, _ = _ids()
+        request_id, _ = _ids_of(record)
         told = _story(record.exc_info).split("\n") if record.exc_info else []
         ending = f"  [{request_id[:8]}]" if request_id else ""
         return "\n    ".join([line + ending, *(part.translate(CONTROLS) for part in told)])
@@ -63,8 +73,14 @@ CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return what is to be said. A line for a request says its path, which is no text to search for secrets."""
-    said = record.getMessage()
+    """Return what is to be said. A line for a request says its path, which is no text to search for secrets.
+
+    Arguments that do not fit their text are not told: logging itself would print them as they are.
+    """
+    try:
+        said = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - whatever an argument's own text raises
+        said = f"{record.msg if isinstance(record.msg, str) else type(record.msg).__name__} ({type(error).__name__})"
     return said if hasattr(record, "path") else redact(said)
 
 
@@ -77,6 +93,19 @@ def _story(exc_info: Any) -> str:
 def _second(seconds: int) -> str:
     """Return a time without a fraction; thousands of lines may have the same."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+class WithIds(logging.Filter):
+    """Gives a record the ids of its request, before it waits for others where nobody knows them any more."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        record.ids = _ids()
+        return True
+
+
+def _ids_of(record: logging.LogRecord) -> tuple[str | None, str | None]:
+    return vars(record).get("ids") or _ids()
 
 
 def _ids() -> tuple[str | None, str | None]:
@@ -96,9 +125,25 @@ def init_app(app: Flask) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - so that no line looks for who wrote it
     settings = app.config
+    if settings["ENVIRONMENT"] == "production":
+        _tell_all()
     logging.config.dictConfig(
         dict_config(settings["LOG_LEVEL"], settings["LOG_FORMAT"], settings["LOG_TO_FILE"], settings["RELEASE"])
     )
+
+
+def _tell_all() -> None:
+    """Log what nobody handled, in the main thread or another, instead of printing it with all that it quotes."""
+    logging.raiseExceptions = False
+    sys.excepthook = _unhandled
+    threading.excepthook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _unhandled(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), trace)
+    elif error and not issubclass(kind, SystemExit):
+        log.critical("unhandled %s", kind.__name__, exc_info=error)
 
 
 def dict_config(level: str, form: str, path: str = "", release: str = "unknown") -> dict[str, Any]:
@@ -106,8 +151,8 @@ def dict_config(level: str, form: str, path: str = "", release: str = "unknown")
 
     PATH, if given, is a file that is rotated at 10 MiB, five kept, whichever process writes to it.
     """
-    stream: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": form}
-    handlers = {"stream": stream}
+    stream: dict[str, Any] = {"class": "app.log_stream.StandardErrorHandler", "formatter": form, "filters": ["ids"]}
+    handlers = {"stream": stream | {"gathered": ["app.request"]}}
     if path:
         rotation = {"filename": path, "max_bytes": FILE_BYTES, "kept": FILE_COUNT}
         handlers["file"] = {"class": "app.log_file.SharedFileHandler", "formatter": form, **rotation}
@@ -115,6 +160,7 @@ def dict_config(level: str, form: str, path: str = "", release: str = "unknown")
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JSONFormatter, "release": release}, "text": {"()": TextFormatter}},
+        "filters": {"ids": {"()": WithIds}},
         "handlers": handlers,
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {

@@ -38,6 +38,9 @@ class Nothing:
     set = observe = inc
 
 
+NOTHING = Nothing()
+
+
 class Asked(NamedTuple):
     """A gauge that is worked out when Prometheus asks; None leaves it out."""
 
@@ -61,23 +64,28 @@ class Book:
         self.source: Callable[[], Iterable[Family]] = self.registry.collect
         self.made: dict[str, Any] = {}
         self.found: dict[tuple[Any, ...], Any] = {}
+        self.faults: set[str] = set()  # the metrics that were used in a wrong way, each of which was said
         self.kept: dict[tuple[str, ...], Any] = {}  # app/request_metrics.py's: what it looks up most
 
     def series(self, kind: Kind, name: str, labels: Mapping[str, str]) -> Any:
         """Return one series; a dictionary's look-up but for the first time."""
         key = (kind, name, *labels.items())
-        if key not in self.found:
-            self.found[key] = self._first(kind, name, labels)
-        return self.found[key]
-
-    def _first(self, kind: Kind, name: str, labels: Mapping[str, str]) -> Any:
+        if key in self.found:
+            return self.found[key]
         if fault := self._fault(kind, name, labels):
-            if self.strict:
-                raise UndeclaredError(fault)
-            log.error("%s", fault)
-            return Nothing()
+            self.refuse(name, fault)
+            return NOTHING  # and nothing is kept: a label that should have a few values may have any number
         self.make()
-        return self.made[name].labels(**labels) if labels else self.made[name]
+        made = self.found[key] = self.made[name].labels(**labels) if labels else self.made[name]
+        return made
+
+    def refuse(self, name: str, fault: str) -> None:
+        """Raise UndeclaredError, in production log it, once for each metric."""
+        if self.strict:
+            raise UndeclaredError(fault)
+        if name not in self.faults:
+            self.faults.add(name)
+            log.error("%s", fault)
 
     def _fault(self, kind: Kind, name: str, labels: Mapping[str, str]) -> str:
         metric = self.declared.get(name)
@@ -128,8 +136,12 @@ book = Book(DECLARATIONS)
 
 
 def count(name: str, amount: float = 1, **labels: str) -> None:
-    """Add to a counter."""
-    if book.on:
+    """Add to a counter, which never falls."""
+    if not book.on:
+        return
+    if amount < 0:
+        book.refuse(name, f"{name} is a counter and cannot change by {amount}.")
+    else:
         book.series("counter", name, labels).inc(amount)
 
 
@@ -157,10 +169,11 @@ def ask(name: str, value: Callable[[], float | None], **labels: str) -> None:
     """Say how a gauge is worked out that is declared as asked."""
     metric = book.declared.get(name)
     if metric is None or not metric.asked:
-        raise UndeclaredError(f"The metric {name} is not declared as one that is asked.")
-    if fault := _wrong_labels(metric, labels):
-        raise UndeclaredError(fault)
-    book.asked[name] = Asked(value, labels)
+        book.refuse(name, f"The metric {name} is not declared as one that is asked.")
+    elif fault := _wrong_labels(metric, labels):
+        book.refuse(name, fault)
+    else:
+        book.asked[name] = Asked(value, labels)
 
 
 def _wrong_labels(metric: Metric, labels: Mapping[str, str]) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from flask import Flask, g, has_app_context
 
+from app.redaction import describe
+
 DEADLINE = 1.0  # seconds for all probes together, as they run side by side
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ class Probe:
         try:
             future.set_result(self.check())
         except Exception as error:  # noqa: BLE001 - whatever a backend does, the answer is a word
-            log.warning("probe %s failed: %s: %s", self.name, type(error).__name__, str(error).partition("\n")[0])
+            log.warning("probe %s failed: %s: %s", self.name, type(error).__name__, describe(error).partition("\n")[0])
             future.set_exception(error)
 
 

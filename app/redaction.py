@@ -3,25 +3,33 @@
 Whoever logs leaves secrets out; this is for what others say, such as a driver that quotes what it could not use.
 """
 
+import math
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import psycopg2
 import redis
 from sqlalchemy.exc import StatementError
 
 HIDDEN = "[hidden]"
+_NAMES = r"(password|passwd|passphrase|secret(?:[-_]?key)?|token|credentials?|(?:api|access|private|signing)[-_]?key)s?"
+_HEADERS = r"(authorization|cookie|x[-_]api[-_]key)"
+_VALUE = r"""(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&]+)"""
+NAMED = re.compile(rf"(?i){_NAMES}$|{_HEADERS}$")
 # Each with what marks its presence: looking for that is a tenth of what trying the pattern costs.
 PATTERNS = (
-    ("://", re.compile(r"(?<=://)\S+@"), f"{HIDDEN}@"),
-    ("?", re.compile(r"(?<=\?)[^\s\"'<>]*=[^\s\"'<>]*"), HIDDEN),
-    ("=", re.compile(r"(?i)\b(password|passwd|secret|token|api[-_]?key)(['\"]?\s*=\s*)[^\s,;&]+"), rf"\1\2{HIDDEN}"),
-    (":", re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*:\s*).*"), rf"\1\2{HIDDEN}"),
+    (("://",), re.compile(r"(?<!\S)(?>(\S*?://))\S+@"), rf"\1{HIDDEN}@"),
+    (("?",), re.compile(r"(/[^\s\"'<>?]*\?)[^\s\"'<>]+|(\?)[^\s\"'<>]*=[^\s\"'<>]*"), rf"\1\2{HIDDEN}"),
+    (("=",), re.compile(rf"(?is){_NAMES}(['\"]?\s*=\s*){_VALUE}"), rf"\1\2{HIDDEN}"),
+    (("':", '":'), re.compile(rf"(?is){_NAMES}(['\"]\s*:\s*){_VALUE}"), rf"\1\2{HIDDEN}"),
+    ((":", "=", "',", '",'), re.compile(rf"(?i){_HEADERS}(['\"]?\s*[:=]\s*|['\"]\s*,\s*).*"), rf"\1\2{HIDDEN}"),
     # Gunicorn, of what is not HTTP: in any place of it there may be anything.
-    ("Invalid request from", re.compile(r"(?s)(Invalid request from \S+ [^:]*: ).+"), rf"\1{HIDDEN}"),
-    ("No more data after", re.compile(r"(?s)(No more data after: ).+"), rf"\1{HIDDEN}"),
-    ("r ", re.compile(r"(?i)\bbearer +\S+"), f"Bearer {HIDDEN}"),
+    (("Invalid request from",), re.compile(r"(?s)(Invalid request from \S+ [^:]*: ).+"), rf"\1{HIDDEN}"),
+    (("No more data after",), re.compile(r"(?s)(No more data after: ).+"), rf"\1{HIDDEN}"),
+    (('missing "="',), re.compile(r"(?s)(missing \"=\" after ).+"), rf"\1{HIDDEN}"),  # libpq, of half a password
+    (("r ", "R "), re.compile(r"(?i)\bbearer +\S+"), f"Bearer {HIDDEN}"),
 )
 # SQLSTATE classes whose messages quote values: data that does not fit a type, and what a function raised.
 QUOTING = {"22", "P0"}
@@ -31,10 +39,32 @@ STATEMENT_LENGTH = 300
 
 def redact(text: str) -> str:
     """Return the text without passwords in URLs, query strings and credentials."""
-    for mark, pattern, replacement in PATTERNS:
-        if mark in text:
+    for marks, pattern, replacement in PATTERNS:
+        if any(mark in text for mark in marks):
             text = pattern.sub(replacement, text)
     return text
+
+
+def cleaned(value: Any, name: str = "", depth: int = 4) -> Any:
+    """Return a value as JSON can have it, without secrets; whole only where its NAME does not say that it is one."""
+    if name and NAMED.search(name):
+        return HIDDEN
+    if value is None or (isinstance(value, int) and value.bit_length() < 64):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if depth and isinstance(value, Mapping):
+        return {(key := _text(each)): cleaned(part, key, depth - 1) for each, part in list(value.items())}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [cleaned(part, depth=depth - 1) for part in value]
+    return redact(_text(value))
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it is no reason to lose a line
+        return f"{type(value).__name__} ({type(error).__name__})"
 
 
 def describe(error: BaseException) -> str:
@@ -45,8 +75,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, psycopg2.Error):
         return redact(_of_postgres(error))
     if isinstance(error, redis.RedisError):
-        return redact(REDIS_QUOTES.sub("", str(error)))
-    return redact(str(error))
+        return redact(REDIS_QUOTES.sub("", _text(error)))
+    return redact(_text(error))
 
 
 def _of_postgres(error: psycopg2.Error) -> str:
@@ -67,9 +97,9 @@ def story(error: BaseException) -> str:
 
 
 def headline(error: BaseException) -> str:
-    """Return an exception's type and what it says, and for a group the same of its members."""
-    members = getattr(error, "exceptions", ())
-    return "\n  and ".join([f"{type(error).__qualname__}: {describe(error)}", *map(headline, members)])
+    """Return an exception's type and what it says, and for a group the stories of its members."""
+    said = f"{type(error).__qualname__}: {describe(error)}"
+    return "\n  and ".join([said, *map(story, error.exceptions)]) if isinstance(error, BaseExceptionGroup) else said
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

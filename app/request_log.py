@@ -15,9 +15,10 @@ log = logging.getLogger("app.request")
 
 
 def init_app(app: Flask) -> None:
-    """Registered first, so that `_begin` runs before every other hook and `_end` after them."""
+    """Registered first, so that `_begin` runs before every other hook; `_end` runs after all, also where one failed."""
     app.before_request(_begin)
-    app.after_request(_end)
+    finalize = app.finalize_request
+    app.finalize_request = lambda *how, **more: _end(finalize(*how, **more))  # type: ignore[method-assign]
 
 
 def _begin() -> None:

@@ -1,12 +1,13 @@
 """Measure what seeing costs: the cached list with metrics, request log and Sentry, each on and off, in one run.
 
-    .venv/bin/python scripts/bench_cost.py [--rounds 20] [--seconds 2]
+    .venv/bin/python scripts/bench_cost.py [--rounds 12] [--seconds 1]
 
-A Gunicorn server of one worker for each, on an SQLite file, asked in alternating rounds, without Docker; the list comes
-from the process's own memory, which is the cheapest way to answer it, so the shares are the largest. The log goes to
-another process by a pipe, as a container's does: to wake who reads it is most of what a line costs. What is compared
-is the processor's time for a request, which what else the machine does changes less than the rate; that is printed
-beside it. Exits with 1 above a bar. The request's id cannot be switched off; it is in all of them.
+A Gunicorn server of one worker for each, on an SQLite file, asked in turn, without Docker, and new ones in each round,
+for one process is some percent slower than another as long as it lives. The list comes from the process's own memory,
+which is the cheapest way to answer it, so the shares are the largest. The log goes to another process by a pipe, as a
+container's does. What is compared is the processor's time for a request, which what else the machine does changes less
+than the rate; that is printed beside it. Exits with 1 above a bar. The request's id cannot be switched off; it is in
+all of them.
 """
 
 import argparse
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 CLIENTS = 4
 REQUEST = b"GET /api/products HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+WARM_UP = 0.5  # seconds
 TICKS = os.sysconf("SC_CLK_TCK")
 
 QUIET = {"METRICS": "off", "LOG_LEVEL": "WARNING"}
@@ -54,22 +56,31 @@ def main() -> int:
     """Start them, measure, print; 1 if something costs more than its bar."""
     arguments = parse()
     figures: dict[str, list[Figure]] = {name: [] for name in SETTINGS}
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name:
         prepare(Path(name))
-        servers = {each: stack.enter_context(server(Path(name), each)) for each in SETTINGS}
-        for number in range(arguments.rounds + 1):  # the first warms up
-            for each, known in sorted(servers.items(), reverse=bool(number % 2)):
-                figure = measure(*known, arguments.seconds)
-                if number:
-                    figures[each].append(figure)
+        for _ in range(arguments.rounds):
+            for each, figure in one_round(Path(name), arguments.seconds).items():
+                figures[each].append(figure)
     return show(figures)
+
+
+def one_round(folder: Path, seconds: float) -> dict[str, Figure]:
+    """Start a server for each setting, and ask one after the other, there and back."""
+    with contextlib.ExitStack() as stack:
+        servers = {each: stack.enter_context(server(folder, each)) for each in SETTINGS}
+        for known in servers.values():
+            measure(*known, WARM_UP)
+        parts = {each: [measure(*known, seconds)] for each, known in servers.items()}
+        for each, known in reversed(servers.items()):
+            parts[each].append(measure(*known, seconds))
+    return {each: Figure(*map(statistics.mean, zip(*pair, strict=True))) for each, pair in parts.items()}
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=2, help="per setting and round")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=1, help="per setting, twice in each round")
     return parser.parse_args()
 
 

@@ -48,7 +48,7 @@ CHECKS = (
         "logs",
         settings.check_logs,
         "a JSON line for each request",
-        "LOG_LEVEL is not INFO, LOG_FORMAT is text, several processes share LOG_TO_FILE",
+        "LOG_LEVEL is not INFO, LOG_FORMAT is text",
     ),
     Check("user", settings.check_user, "the application does not run as root", fails="it does"),
     Check(

@@ -43,14 +43,11 @@ def check_logs(production: Production) -> Iterator[Finding]:
             **dict.fromkeys(("WARNING", "ERROR", "CRITICAL"), "no request is logged"),
         }.get(settings.LOG_LEVEL),
         "LOG_FORMAT": "lines are for people, and what collects them cannot read them" * (settings.LOG_FORMAT == "text"),
-        "LOG_TO_FILE": "processes that share a file lose lines"
-        * bool(settings.LOG_TO_FILE and production.web.workers > 1),
     }
     remedies = {"LOG_LEVEL": "INFO", "LOG_FORMAT": "json"}
     found = {name: why for name, why in faults.items() if why}
     for name, why in found.items():
-        wanted = f"Set {name}={remedies[name]}." if name in remedies else f"Leave {name} out, or set WEB_CONCURRENCY=1."
-        yield warned(f"{name}={getattr(settings, name)}: {why}.", wanted)
+        yield warned(f"{name}={getattr(settings, name)}: {why}.", f"Set {name}={remedies[name]}.")
     if not found:
         yield passed("a JSON line for each request.")
 

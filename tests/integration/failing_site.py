@@ -1,5 +1,7 @@
 """The application with a view that goes wrong in each way, for Gunicorn; secrets are in every one of them."""
 
+import threading
+
 import psycopg2
 import redis
 from flask import Response, request
@@ -55,6 +57,40 @@ def headers():
     raise RuntimeError(f"cannot be served: {dict(request.headers)}")
 
 
+def environ():
+    """Somebody puts all that the server knows of the request into a text."""
+    raise RuntimeError(f"cannot be served: {request.environ}")
+
+
+def body():
+    """Somebody puts the body into a text."""
+    raise RuntimeError(f"cannot be taken: {request.json}")
+
+
+def added():
+    """Somebody adds it to a line."""
+    app.logger.error("cannot be taken", extra={"sent": request.json, "header": request.headers["Authorization"]})
+    body()
+
+
+def arguments():
+    """Somebody logs it with one argument too few."""
+    app.logger.error("%s of %s cannot be taken", request.json)
+    body()
+
+
+def thread():
+    """It fails in a thread."""
+
+    def fail(sent):
+        raise RuntimeError(f"cannot be taken in thread: {sent}")
+
+    failing = threading.Thread(target=fail, args=(request.json,))
+    failing.start()
+    failing.join()
+    body()
+
+
 def address():
     """Somebody puts the whole address into a text."""
     raise RuntimeError(f"cannot serve {request.url}")
@@ -79,7 +115,7 @@ def half_an_answer():
 
 
 WAYS = (value_of_no_type, value_that_is_there, database_url, wrong_password, redis_url, redis_command)
-WAYS += (headers, address, cause, half_an_answer)
+WAYS += (headers, environ, body, added, arguments, thread, address, cause, half_an_answer)
 
 
 @app.post("/fail/<how>")

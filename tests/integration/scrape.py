@@ -48,5 +48,5 @@ def files(server):
 def folder(server):
     """Return where they lie: what the master has mapped."""
     master = psutil.Process(server.process.pid)
-    (found,) = {Path(part.path).parent for part in master.memory_maps() if "/metrics-" in part.path}
+    (found,) = {Path(part.path).parent for part in master.memory_maps() if "/flask-metrics-" in part.path}
     return found

@@ -74,6 +74,15 @@ def test_folder_is_read_only(serve, sqlite_url, valkey, tmp_path):
     (folder / "app.log").unlink()
     folder.rmdir()
     assert [ask(server.port, "GET", "/health").status for _ in range(3)] == [200] * 3
-    said = server.log.read_text()
-    assert said.count("LOG_TO_FILE cannot be written") == 1
-    assert said.count("GET /health 200") >= 3
+    wait_for(lambda: server.log.read_text().count("GET /health 200") >= 3)
+    assert server.log.read_text().count("LOG_TO_FILE cannot be written") == 1
+
+
+def test_stop(serve, sqlite_url, valkey):
+    """A server that is stopped at once, with lines that wait for others, has written each request's line once."""
+    server = serve(sqlite_url, valkey.url, FLASK_ENV="testing", TEST_DATABASE_URL=sqlite_url, WEB_CONCURRENCY="2")
+    asked = together(8, lambda _: [ask(server.port, "GET", "/health").headers["X-Request-ID"] for _ in range(20)])
+    assert server.stop() == 0
+    records = [json.loads(line) for line in server.log.read_text().splitlines()]
+    told = Counter(record["request_id"] for record in records if record["logger"] == "app.request")
+    assert {told[request_id] for ids in asked for request_id in ids} == {1}

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import sys
+import threading
 
 import pytest
 from hypothesis import settings
@@ -36,8 +38,10 @@ class Log:
 
 
 @pytest.fixture(autouse=True)
-def _same_logging():
+def _same_logging(monkeypatch):
     """Take away what an application's logging configuration left: the next test's output is not this one's."""
+    for module, name in ((sys, "excepthook"), (threading, "excepthook"), (logging, "raiseExceptions")):
+        monkeypatch.setattr(module, name, getattr(module, name))
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -2,14 +2,22 @@
 
 import json
 import logging
+import math
+import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from flask import g
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import create_app
 from app.logging_config import JSONFormatter, TextFormatter, dict_config
+
+PRODUCTION = {"SECRET_KEY": "a-secret-of-some-length-0123456789-abcdefgh", "DATABASE_URL": "postgresql://db/x"}
+PRODUCTION |= {"REDIS_URL": "redis://r", "TRUSTED_HOSTS": "x"}
 
 
 def record(message="hello", exc_info=None, **extra):
@@ -57,6 +65,72 @@ def test_extras():
     added = {"price": Decimal("1.5"), "at": datetime(2026, 1, 1, tzinfo=UTC), "tags": {"a": [1]}, "none": None}
     assert line(**added).items() >= {"price": "1.5", "at": "2026-01-01 00:00:00+00:00", "none": None}.items()
     assert line(**added)["tags"] == {"a": [1]}
+
+
+def test_extras_without_secrets():
+    """What was added is told without secrets, given away by a name or a text; a request's path stays whole."""
+    added = {"password": "canary", "url": "redis://:canary@cache", "all": {"api_key": "canary", "list": ["?a=canary"]}}
+    assert "canary" not in str(line(**added))
+    assert line(path="/a?b=c", token="deploy", **added).items() >= {"path": "/a?b=c", "token": "deploy"}.items()
+
+
+@pytest.mark.parametrize("name", ["time", "level", "logger", "request_id", "release"])
+def test_extras_replace_nothing(name):
+    """What was added under the name of a field that each line has is told beside it."""
+    assert line(**{name: "forged"}) == line() | {f"extra_{name}": "forged"}
+
+
+def circle():
+    """Return a list that is in itself."""
+    made = [math.nan]
+    made.append(made)
+    return made
+
+
+class Untold:
+    """Says nothing of itself."""
+
+    def __str__(self):
+        """Fail."""
+        raise RuntimeError("canary")
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, -math.inf, circle(), {1: {(2, 3): math.inf}}, Untold(), b"\xff", {Untold()}, [10**5000]]
+)
+def test_extras_that_json_does_not_know(value):
+    """Whatever was added, the line is JSON as every reader knows it, and says something of it."""
+    written = JSONFormatter("r1").format(record(added=value))
+    assert json.loads(written, parse_constant=pytest.fail)["added"] is not None
+    assert "canary" not in written
+
+
+@pytest.mark.parametrize("formatter", [JSONFormatter("r1"), TextFormatter()])
+@pytest.mark.parametrize(("text", "arguments"), [("%d done", ("canary",)), ("%s done", ()), ("%s", (Untold(),))])
+def test_arguments_that_do_not_fit(formatter, text, arguments):
+    """Arguments that do not fit cost the line its arguments alone, which nobody tells elsewhere either."""
+    made = record(text)
+    made.args = arguments
+    written = formatter.format(made)
+    assert text in written
+    assert "canary" not in written
+
+
+def test_what_nobody_handled(logged):
+    """In production what ends a thread or the program is a line, not a printed traceback with all that it quotes."""
+    create_app("production", PRODUCTION)
+    log = logged()
+
+    def fail():
+        raise RuntimeError("x://a:canary@b")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    sys.excepthook(*raised("y"))
+    assert [line["message"] for line in log.records] == ["unhandled RuntimeError"] * 2
+    assert log.records[0]["exception"].endswith("RuntimeError: x://[hidden]@b")
+    assert logging.raiseExceptions is False
 
 
 @given(text=st.text(st.characters()))

@@ -1,5 +1,6 @@
 """Values in files: counters go on where a dead worker left them, gauges do not, and files are those of the slots."""
 
+import os
 import socket
 from types import SimpleNamespace
 
@@ -142,13 +143,17 @@ def test_exits(folder, read, monkeypatch, left, counted):
 
 
 def test_folders(tmp_path):
-    """A new server removes what a killed one left, and leaves the folder of one that runs alone."""
+    """A new server removes what killed ones left, and leaves the folders of one that runs or begins, and others'."""
     running = gunicorn_metrics.new_folder(str(tmp_path))
-    left = tmp_path / "metrics-left"
-    left.mkdir()
-    (left / "counter_0.db").touch()
+    left, begun, beginning, others = (
+        tmp_path / name for name in ("flask-metrics-1", "new-flask-metrics-2", "new-flask-metrics-3", "metrics-4")
+    )
+    for folder in (left, begun, beginning, others):
+        folder.mkdir()
+        (folder / "counter_0.db").touch()
+    os.utime(begun, (0, 0))
     fresh = gunicorn_metrics.new_folder(str(tmp_path))
-    assert sorted(tmp_path.iterdir()) == sorted([running, fresh])
+    assert sorted(tmp_path.iterdir()) == sorted([running, fresh, beginning, others])
     assert fresh.stat().st_mode & 0o777 == 0o700
 
 

@@ -20,6 +20,7 @@ UNDECLARED = {
     "another value": (lambda: metrics.count("cache_requests_total", outcome="hti"), "there are: hit, miss, stale"),
     "another type": (lambda: metrics.observe("cache_requests_total", 1, outcome="hit"), "as a counter, not as a hist"),
     "a gauge counted": (lambda: metrics.count("http_requests_in_flight"), "declared as a gauge, not as a counter"),
+    "a counter that falls": (lambda: metrics.count("gunicorn_worker_exits_total", -1), "cannot change by -1"),
     "one that is asked": (lambda: metrics.put("gunicorn_backlog", 1), "as a gauge that is asked, not as a gauge"),
 }
 UNDECLARED_ASKED = [("nothing", {}), ("breaker_open", {"backend": "redis"}), ("release_info", {"release": "1"})]
@@ -56,6 +57,24 @@ def test_undeclared_in_production(use, logged):
     use()
     use()
     assert [(line["level"], line["logger"]) for line in log.records] == [("ERROR", "app.metrics")]
+
+
+@pytest.mark.parametrize(("name", "labels"), UNDECLARED_ASKED)
+def test_undeclared_asked_in_production(name, labels, logged):
+    """That costs nobody the start of a worker, either."""
+    create_app("production", PRODUCTION)
+    log = logged()
+    metrics.ask(name, lambda: 1.0, **labels)
+    assert [line["level"] for line in log.records] == ["ERROR"]
+
+
+def test_undeclared_values_in_production(logged):
+    """A label that takes one undeclared value after another fills neither the log nor the memory."""
+    create_app("production", PRODUCTION)
+    log, known = logged(), len(metrics.book.found)
+    for number in range(100):
+        metrics.count("cache_requests_total", outcome=str(number))
+    assert (len(log.records), len(metrics.book.found)) == (1, known)
 
 
 @pytest.mark.parametrize("environment", ["development", "testing"])

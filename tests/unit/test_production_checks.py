@@ -66,7 +66,7 @@ CASES = {
         ({"LOG_LEVEL": "DEBUG"}, "WARN", "LOG_LEVEL=DEBUG"),
         ({"LOG_LEVEL": "WARNING"}, "WARN", "no request is logged"),
         ({"LOG_FORMAT": "text"}, "WARN", "Set LOG_FORMAT=json."),
-        ({"LOG_TO_FILE": "app.log"}, "WARN", "processes that share a file lose lines"),
+        ({"LOG_TO_FILE": "app.log"}, "PASS", "a JSON line"),
     ],
     "keys": [
         ({}, "PASS", "37 characters"),

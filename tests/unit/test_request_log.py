@@ -89,6 +89,17 @@ def test_failure_is_a_line_too(app, client, logged):
     assert failure["request_id"] == line["request_id"]
 
 
+def test_failure_of_a_hook(make_app, logged):
+    """A hook that fails after each request costs neither the id nor the line, once."""
+    app = make_app()
+    app.after_request(lambda response: response.headers["nothing"] and response)
+    log = logged()
+    answer = app.test_client().get("/health")
+    assert (answer.status_code, is_made(answer.headers["X-Request-ID"])) == (500, True)
+    (line,) = [line for line in log.records if line["logger"] == "app.request"]
+    assert (line["status"], line["request_id"]) == (500, answer.headers["X-Request-ID"])
+
+
 @pytest.mark.parametrize("form", [None, TextFormatter()], ids=["json", "text"])
 def test_hostile_path(client, logged, form):
     """Whatever is in the path, a request is one line, and no control character reaches a terminal."""

@@ -48,6 +48,7 @@ def test_off_without_an_endpoint(make_app, monkeypatch):
     """Without an endpoint nothing is imported for traces, and a request has none."""
     monkeypatch.setitem(sys.modules, "opentelemetry", None)  # an import would fail
     monkeypatch.delitem(sys.modules, "app.trace_pipeline")
+    monkeypatch.delattr("app.trace_pipeline")  # the package has it too, once it was imported
     app = make_app()
     assert app.test_client().get("/health").status_code == 200
     assert "tracing" not in app.extensions
@@ -123,11 +124,22 @@ def test_nobody_is_believed():
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key: abcdefgh"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "one=1, two"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", 'api-key="abcdefgh"'),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
         ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ],
 )
 def test_refused(name, value):
-    """What cannot be used is refused, by its name."""
-    with pytest.raises(ConfigError, match=f"  {name}: "):
+    """What cannot be used is refused, by its name; a key of the collector is not quoted."""
+    with pytest.raises(ConfigError, match=f"  {name}: ") as refusal:
         load("testing", {name: value})
+    assert "abcdefgh" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", ["", "api-key=a=b==", " a=b , authorization=Basic YWJj,", "authorization=Bearer%20x"])
+def test_headers(value):
+    """What OpenTelemetry reads without a complaint is taken."""
+    settings = load("testing", {"OTEL_EXPORTER_OTLP_HEADERS": value})
+    assert value == settings.OTEL_EXPORTER_OTLP_HEADERS
