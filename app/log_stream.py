@@ -70,11 +70,17 @@ class StandardErrorHandler(logging.Handler):
             self.flush()
 
     def _write(self) -> None:
-        """Write all there is. If nobody can read it, it is lost: there is no place left to say so."""
+        """Write all there is; whatever fails at that costs lines, and neither a request nor the thread that flushes."""
         records, self.records = self.records, []
-        text = "".join([self.format(record) + "\n" for record in records])
-        if not text or self.stream is None or self.stream.closed:
+        if not records or self.stream is None or self.stream.closed:
             return
+        try:
+            self._send("".join([self.format(record) + "\n" for record in records]))
+        except Exception:  # noqa: BLE001 - as every handler of logging does
+            self.handleError(records[-1])
+
+    def _send(self, text: str) -> None:
+        """Write a text. If nobody can read it, it is lost: there is no place left to say so."""
         try:
             descriptor = self.stream.fileno()
         except io.UnsupportedOperation:  # a notebook's, or a test's

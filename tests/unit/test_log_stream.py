@@ -216,3 +216,16 @@ def test_not_a_file(log):
     log("closed")
     log.handler.stream = None
     log("none")
+
+
+def test_a_form_that_fails(log, pipe, monkeypatch):
+    """A formatter that fails costs its lines; neither who logs nor what is logged later."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    log.handler.gather()
+    log.handler.setFormatter(logging.Formatter("%(nothing)s"))
+    log("one", logging.ERROR)
+    log("two")
+    wait_for(lambda: not log.handler.records)
+    log.handler.setFormatter(None)
+    log("three")
+    wait_for(lambda: pipe.lines() == ["three"])
