@@ -133,17 +133,22 @@ def init_app(app: Flask) -> None:
 
 
 def _tell_all() -> None:
-    """Log what nobody handled, in the main thread or another, instead of printing it with all that it quotes."""
+    """Tell what nobody handled without what it quotes: a thread's is a line, a command's is for whoever typed it."""
     logging.raiseExceptions = False
-    sys.excepthook = _unhandled
-    threading.excepthook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
+    threading.excepthook = _thread_failed
+    sys.excepthook = _command_failed
 
 
-def _unhandled(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error or kind(), trace)
-    elif error and not issubclass(kind, SystemExit):
-        log.critical("unhandled %s", kind.__name__, exc_info=error)
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value and not isinstance(failure.exc_value, SystemExit):
+        log.critical("unhandled %s", failure.exc_type.__name__, exc_info=failure.exc_value)
+
+
+def _command_failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        sys.stderr.write(f"{story(error)}\n")
 
 
 def dict_config(level: str, form: str, path: str = "", release: str = "unknown") -> dict[str, Any]:

@@ -31,8 +31,9 @@ PATTERNS = (
     (('missing "="',), re.compile(r"(?s)(missing \"=\" after ).+"), rf"\1{HIDDEN}"),  # libpq, of half a password
     (("r ", "R "), re.compile(r"(?i)\bbearer +\S+"), f"Bearer {HIDDEN}"),
 )
-# SQLSTATE classes whose messages quote values: data that does not fit a type, and what a function raised.
-QUOTING = {"22", "P0"}
+# SQLSTATE classes whose messages quote values: data that does not fit a type; what a function raised, in any form.
+QUOTING, RAISED = "22", "P0"
+QUOTED = re.compile(r'".*"|".*', re.DOTALL)
 REDIS_QUOTES = re.compile(r"Command # \d+ .* of pipeline caused error: |,? with args beginning with:.*", re.DOTALL)
 STATEMENT_LENGTH = 300
 
@@ -84,8 +85,8 @@ def _of_postgres(error: psycopg2.Error) -> str:
     code = error.pgcode
     if code is None:
         return str(error).partition("\n")[0]
-    message = HIDDEN if code[:2] in QUOTING else error.diag.message_primary
-    return f"{message} (SQLSTATE {code})"
+    message = HIDDEN if code.startswith(RAISED) else error.diag.message_primary or ""
+    return f"{QUOTED.sub(HIDDEN, message) if code.startswith(QUOTING) else message} (SQLSTATE {code})"
 
 
 def story(error: BaseException) -> str:

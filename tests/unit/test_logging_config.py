@@ -116,8 +116,8 @@ def test_arguments_that_do_not_fit(formatter, text, arguments):
     assert "canary" not in written
 
 
-def test_what_nobody_handled(logged):
-    """In production what ends a thread or the program is a line, not a printed traceback with all that it quotes."""
+def test_what_nobody_handled(logged, capsys):
+    """In production what ends a thread is a line, and what ends a command is printed, each without what it quotes."""
     create_app("production", PRODUCTION)
     log = logged()
 
@@ -127,9 +127,12 @@ def test_what_nobody_handled(logged):
     thread = threading.Thread(target=fail)
     thread.start()
     thread.join()
-    sys.excepthook(*raised("y"))
-    assert [line["message"] for line in log.records] == ["unhandled RuntimeError"] * 2
-    assert log.records[0]["exception"].endswith("RuntimeError: x://[hidden]@b")
+    (line,) = log.records
+    assert line["message"] == "unhandled RuntimeError"
+    assert line["exception"].endswith("\nRuntimeError: x://[hidden]@b")
+    capsys.readouterr()
+    sys.excepthook(*raised("x://a:canary@b"))
+    assert capsys.readouterr().err == "Traceback (most recent call last):\nRuntimeError: x://[hidden]@b\n"
     assert logging.raiseExceptions is False
 
 
