@@ -75,9 +75,17 @@ class StandardErrorHandler(logging.Handler):
         if not records or self.stream is None or self.stream.closed:
             return
         try:
-            self._send("".join([self.format(record) + "\n" for record in records]))
+            self._send("".join(map(self._line, records)))
         except Exception:  # noqa: BLE001 - as every handler of logging does
             self.handleError(records[-1])
+
+    def _line(self, record: logging.LogRecord) -> str:
+        """Return the record's line, none if its form fails: that must not cost the lines of others."""
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:  # noqa: BLE001 - as every handler of logging does
+            self.handleError(record)
+            return ""
 
     def _send(self, text: str) -> None:
         """Write a text. If nobody can read it, it is lost: there is no place left to say so."""

@@ -14,14 +14,15 @@ import redis
 from sqlalchemy.exc import StatementError
 
 HIDDEN = "[hidden]"
-_NAMES = r"(password|passwd|passphrase|secret(?:[-_]?key)?|token|credentials?|(?:api|access|private|signing)[-_]?key)s?"
+_KEYS = r"(?:api|access|private|signing|secret)[-_]?key"
+_NAMES = rf"((?:password|passwd|pwd|passphrase|{_KEYS}|secret|token|credential)s?)"
 _HEADERS = r"(authorization|cookie|x[-_]api[-_]key)"
 _VALUE = r"""(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;&]+)"""
 NAMED = re.compile(rf"(?i){_NAMES}$|{_HEADERS}$")
 # Each with what marks its presence: looking for that is a tenth of what trying the pattern costs.
 PATTERNS = (
     (("://",), re.compile(r"(?<!\S)(?>(\S*?://))\S+@"), rf"\1{HIDDEN}@"),
-    (("?",), re.compile(r"(/[^\s\"'<>?]*\?)[^\s\"'<>]+|(\?)[^\s\"'<>]*=[^\s\"'<>]*"), rf"\1\2{HIDDEN}"),
+    (("?",), re.compile(r"(/[^\s\"'<>?/]*+\?)[^\s\"'<>]+|(\?)[^\s\"'<>?=]*+=[^\s\"'<>]*"), rf"\1\2{HIDDEN}"),
     (("=",), re.compile(rf"(?is){_NAMES}(['\"]?\s*=\s*){_VALUE}"), rf"\1\2{HIDDEN}"),
     (("':", '":'), re.compile(rf"(?is){_NAMES}(['\"]\s*:\s*){_VALUE}"), rf"\1\2{HIDDEN}"),
     ((":", "=", "',", '",'), re.compile(rf"(?i){_HEADERS}(['\"]?\s*[:=]\s*|['\"]\s*,\s*).*"), rf"\1\2{HIDDEN}"),
@@ -29,6 +30,8 @@ PATTERNS = (
     (("Invalid request from",), re.compile(r"(?s)(Invalid request from \S+ [^:]*: ).+"), rf"\1{HIDDEN}"),
     (("No more data after",), re.compile(r"(?s)(No more data after: ).+"), rf"\1{HIDDEN}"),
     (('missing "="',), re.compile(r"(?s)(missing \"=\" after ).+"), rf"\1{HIDDEN}"),  # libpq, of half a password
+    (("eyJ",), re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),  # a JSON Web Token
+    (("PRIVATE KEY-",), re.compile(r"(?s)(PRIVATE KEY-----).*"), rf"\1{HIDDEN}"),
     (("r ", "R "), re.compile(r"(?i)\bbearer +\S+"), f"Bearer {HIDDEN}"),
 )
 # SQLSTATE classes whose messages quote values: data that does not fit a type; what a function raised, in any form.
@@ -36,10 +39,13 @@ QUOTING, RAISED = "22", "P0"
 QUOTED = re.compile(r'".*"|".*', re.DOTALL)
 REDIS_QUOTES = re.compile(r"Command # \d+ .* of pipeline caused error: |,? with args beginning with:.*", re.DOTALL)
 STATEMENT_LENGTH = 300
+TEXT_LENGTH = 8192  # a client may send more, and what quotes it is searched while others wait to log
 
 
 def redact(text: str) -> str:
     """Return the text without passwords in URLs, query strings and credentials."""
+    if len(text) > TEXT_LENGTH:
+        text = f"{text[:TEXT_LENGTH]}…"
     for marks, pattern, replacement in PATTERNS:
         if any(mark in text for mark in marks):
             text = pattern.sub(replacement, text)
@@ -55,9 +61,13 @@ def cleaned(value: Any, name: str = "", depth: int = 4) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     if depth and isinstance(value, Mapping):
-        return {(key := _text(each)): cleaned(part, key, depth - 1) for each, part in list(value.items())}
+        return {(key := _text(each)): cleaned(part, key, depth - 1) for each, part in dict(value).items()}
     if depth and isinstance(value, list | tuple | set | frozenset):
-        return [cleaned(part, depth=depth - 1) for part in value]
+        parts = list(value)
+        named = parts[0] if len(parts) == 2 and isinstance(parts[0], str) else ""  # as in a list of headers
+        return (
+            [parts[0], cleaned(parts[1], named, depth - 1)] if named else [cleaned(x, depth=depth - 1) for x in parts]
+        )
     return redact(_text(value))
 
 

@@ -130,7 +130,7 @@ CHECKS = (
     ),
     Check("checksums", postgres.check_checksums, "Postgres' pages have checksums", "they have none", asks=POSTGRES),
     Check(
-        "version", postgres.check_version, "Postgres 14 or newer", "an older one, which gets no fixes", asks=POSTGRES
+        "version", postgres.check_version, "Postgres 15 or newer", "an older one, which gets no fixes", asks=POSTGRES
     ),
     Check(
         "timeouts",

@@ -1,5 +1,6 @@
 """Secrets are files, which nobody but the application's user may read."""
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,13 @@ SECRETS = (
     *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "MIGRATION_DATABASE_URL"),
     *("REDIS_URL", "SESSION_REDIS_URL", "SENTRY_DSN"),
 )
-ALWAYS = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")  # of the others an address may be no secret
+ALWAYS = (
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "DATABASE_URL",
+    "REDIS_URL",
+)  # of the others an address may be no secret
+PASSWORD = re.compile(r":[^/@]*@|[?&]password=")
 REMEDY = "chmod 600 the file on the server, and let it belong to the user who runs the application: python3 -m ops init"
 
 
@@ -21,7 +28,7 @@ def check(production: Production) -> Iterator[Finding]:
     paths = {name: Path(known[f"{name}_FILE"]) for name in SECRETS if known.get(f"{name}_FILE")}
     faults = [fault for name, path in paths.items() if (fault := _fault(name, path))]
     yield from faults
-    bare = [name for name in ALWAYS if known.get(name)]
+    bare = [name for name in SECRETS if known.get(name) and (name in ALWAYS or PASSWORD.search(known[name]))]
     if bare:
         remedy = f"Put each into a file, and name that: {bare[0]}_FILE=/run/secrets/{bare[0].lower()}"
         yield warned(f"{', '.join(bare)}: every process that is started, and `docker inspect`, shows them.", remedy)

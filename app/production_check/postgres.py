@@ -6,7 +6,7 @@ from .finding import Finding, failed, passed, warned
 from .production import Production
 
 DRIVER = "postgresql+psycopg2"
-TRIED, OLDEST = 18, 14  # the major version that all tests run on; the oldest that still gets fixes
+TRIED, OLDEST = 18, 15  # the major version that all tests run on; the oldest that still gets fixes
 VERSION = "SELECT current_setting('server_version_num')::int"
 CHECKSUMS = "SELECT current_setting('data_checksums')"
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import redis
+from sqlalchemy.engine import make_url
 
 from app.production_check import run
 from app.production_check.production import Production
@@ -139,6 +140,18 @@ def test_a_good_server_passes(look):
     assert bad == []
     assert {name for name, state in states.items() if state != "PASS"} == AS_ROOT
     assert {"rights", "migrations", "timeouts", "clock", "redis-password", "cache", "encryption"} <= states.keys()
+
+
+@pytest.mark.parametrize("right", ["boss", "pg_execute_server_program", "pg_read_server_files"])
+def test_what_the_role_may_become_is_found(look, roles, postgres, right):
+    """An application that may become a superuser, or run programs on the database's server, fails."""
+    app, boss = (make_url(roles[kind]).username for kind in ("app", "boss"))
+    granted = boss if right == "boss" else right
+    postgres.sql(f"GRANT {granted} TO {app}")
+    try:
+        assert "rights" in look()[0]
+    finally:
+        postgres.sql(f"REVOKE {granted} FROM {app}")
 
 
 def test_a_superuser_is_found(look, roles):

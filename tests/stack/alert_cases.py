@@ -74,6 +74,22 @@ SERVING = [
         {"job": "web"},
     ),
     Case(
+        "ServingAway",
+        {
+            'up{job="serving", instance="nginx:8004"}': "1 1 0x20",
+            'nginx_up{job="nginx"}': "1x20",
+            f"up{{{GREEN}}}": "1x20",
+        },
+        "1m30s",
+        "2m",
+        "Nginx gets no answer from the colour that serves, so users do not either.",
+        [
+            {'up{job="serving", instance="nginx:8004"}': "1 0 1x20", 'nginx_up{job="nginx"}': "1x20"},
+            {'up{job="serving", instance="nginx:8004"}': "1 0x20", 'nginx_up{job="nginx"}': "1 0x20"},
+        ],
+        {"job": "serving", "instance": "nginx:8004"},
+    ),
+    Case(
         "NginxAway",
         {'nginx_up{job="nginx"}': "1 1 0x20"},
         "1m30s",
@@ -282,6 +298,7 @@ POSTGRES = [
         [
             {'pg_stat_activity_max_tx_duration{datname="app", usename="app", state="active"}': "10x20"},
             {'pg_stat_activity_max_tx_duration{datname="app", usename="app_backup", state="active"}': "9000+30x20"},
+            {'pg_stat_activity_max_tx_duration{datname="app", usename="", state="active"}': "9000+30x20"},
         ],
         {"usename": "app", "state": "idle in transaction"},
     ),
@@ -425,7 +442,10 @@ WATCHING = [
         "5m",
         "5m30s",
         "Nothing is known of postgres (postgres-exporter:9187): it does not answer Prometheus.",
-        [{'up{job="postgres", instance="postgres-exporter:9187"}': "1 0 1x20"}, {f"up{{{WEB}}}": "0x20"}],
+        [
+            {'up{job="postgres", instance="postgres-exporter:9187"}': "1 0 1x20"},
+            {f"up{{{WEB}}}": "0x20", 'up{job="serving", instance="nginx:8004"}': "0x20"},
+        ],
         {"job": "postgres", "instance": "postgres-exporter:9187"},
     ),
     Case(

@@ -50,7 +50,7 @@ def watched(server, listener):  # noqa: ARG001 - whoever is told must be there f
     server.compose("up", "--detach", "--no-deps", "--wait", *SERVICES)
     watched = Watched(server.settings["PROMETHEUS_PORT"], server.settings["ALERTMANAGER_PORT"])
     with Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
-        wait_for(lambda: len({job for job, _ in up(watched)}) == 8, seconds=60, pause=1)
+        wait_for(lambda: len({job for job, _ in up(watched)}) == 9, seconds=60, pause=1)
         wait_for(lambda: watched.query("http:slow:ratio_rate5m") and not server.backup_faults(), seconds=60, pause=1)
         watched.await_quiet(180)
     return watched
@@ -78,7 +78,7 @@ def test_every_target_is_up(watched, server):
     targets = watched.targets()
     assert {target["health"] for target in targets} == {"up"}, [target["lastError"] for target in targets]
     assert [each["labels"]["colour"] for each in targets if each["labels"]["job"] == "web"] == [serving]
-    jobs = {"web", "nginx", "certificates", "backups", "postgres", "redis", "prometheus", "alertmanager"}
+    jobs = {"web", "serving", "nginx", "certificates", "backups", "postgres", "redis", "prometheus", "alertmanager"}
     assert {target["labels"]["job"] for target in targets} == jobs
 
 
@@ -119,7 +119,7 @@ def test_another_colour_is_seen(watched, server):
     wait_for(lambda: watched.query(f'up{{job="web", colour="{idle}"}} == 1'), seconds=60, pause=1)
     server.compose("stop", f"web-{idle}")
     wait_for(lambda: not watched.query(f'up{{job="web", colour="{idle}"}} == 1'), seconds=60, pause=1)
-    time_over = 20  # WebAway's five minutes
+    time_over = 30  # WebAway's five minutes, and some to look
     with pytest.raises(AssertionError):
         watched.await_alert("WebAway", seconds=time_over)
 
@@ -184,6 +184,22 @@ def test_a_web_is_killed(watched, server, listener):
         await_told(listener, "NothingServed")
     finally:
         server.compose("up", "--detach", "--no-deps", "--wait", name)
+
+
+@pytest.mark.sweep(3, "bad days")
+def test_the_wrong_colour_runs(watched, server, listener):
+    """With the serving colour dead and the other one alive, users get no answer, and that rings."""
+    serving = server.status()["serving"]
+    dead, idle = f"web-{serving}", f"web-{'green' if serving == 'blue' else 'blue'}"
+    try:
+        server.compose("up", "--detach", "--no-deps", "--wait", idle)
+        server.compose("kill", dead)
+        watched.await_alert("ServingAway", severity="page")
+        assert "NothingServed" not in {alert["alertname"] for alert in watched.alerts("firing")}
+        await_told(listener, "ServingAway")
+    finally:
+        server.compose("up", "--detach", "--no-deps", "--wait", dead)
+        server.compose("stop", idle)
 
 
 @pytest.mark.sweep(3, "bad days")

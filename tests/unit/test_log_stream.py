@@ -90,8 +90,8 @@ def log(pipe):
     handler = StandardErrorHandler(["request"])
     handler.stream = pipe
 
-    def write(text, level=logging.INFO, name="request"):
-        handler.handle(logging.makeLogRecord({"msg": text, "levelno": level, "name": name}))
+    def write(text, level=logging.INFO, name="request", args=()):
+        handler.handle(logging.makeLogRecord({"msg": text, "levelno": level, "name": name, "args": args}))
 
     write.handler = handler
     return write
@@ -185,8 +185,9 @@ def test_child():
     assert sorted(run(CHILD)) == ["of the child", "of the parent"]
 
 
-def test_nobody_reads(log, pipe):
+def test_nobody_reads(log, pipe, monkeypatch):
     """A reader that is gone fails nobody."""
+    monkeypatch.setattr(log.handler, "handleError", pytest.fail)
     os.close(pipe.reader)
     log("lost")
     log("lost too")
@@ -207,8 +208,9 @@ def test_not_a_character(log, pipe):
     assert pipe.lines() == ["a\\ud800b"]
 
 
-def test_not_a_file(log):
+def test_not_a_file(log, monkeypatch):
     """Where standard error is not a file, as in a notebook, its own `write` is used; where there is none, nothing."""
+    monkeypatch.setattr(log.handler, "handleError", pytest.fail)
     log.handler.stream = io.StringIO()
     log("one")
     assert log.handler.stream.getvalue() == "one\n"
@@ -219,13 +221,11 @@ def test_not_a_file(log):
 
 
 def test_a_form_that_fails(log, pipe, monkeypatch):
-    """A formatter that fails costs its lines; neither who logs nor what is logged later."""
+    """A record that cannot be told costs its own line; neither who logs nor another one's."""
     monkeypatch.setattr(logging, "raiseExceptions", False)
     log.handler.gather()
-    log.handler.setFormatter(logging.Formatter("%(nothing)s"))
-    log("one", logging.ERROR)
-    log("two")
-    wait_for(lambda: not log.handler.records)
-    log.handler.setFormatter(None)
+    for text in ("one", "%z", "two"):
+        log(text, args=(1,) if text == "%z" else ())
+    log("%z", logging.ERROR, args=(1,))
     log("three")
-    wait_for(lambda: pipe.lines() == ["three"])
+    wait_for(lambda: pipe.lines() == ["one", "two", "three"])

@@ -70,6 +70,7 @@ def test_extras():
 def test_extras_without_secrets():
     """What was added is told without secrets, given away by a name or a text; a request's path stays whole."""
     added = {"password": "canary", "url": "redis://:canary@cache", "all": {"api_key": "canary", "list": ["?a=canary"]}}
+    added["headers"] = [("Authorization", "canary"), ["x-api-key", "canary"]]
     assert "canary" not in str(line(**added))
     assert line(path="/a?b=c", token="deploy", **added).items() >= {"path": "/a?b=c", "token": "deploy"}.items()
 
