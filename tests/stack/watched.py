@@ -57,6 +57,10 @@ class Watched:
         """Return the alerts that ring or are about to, but for the one that always does."""
         return [labels for labels, _ in self.query(f'ALERTS{{alertname!="Watchdog", alertstate=~"{state}"}}')]
 
+    def ringing(self):
+        """Return the names of the alerts that ring."""
+        return {labels["alertname"] for labels in self.alerts("firing")}
+
     def await_quiet(self, seconds=120):
         """Wait until nothing rings or is about to; what still does is in the failure's message."""
 
