@@ -11,6 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from app.log_stream import write_all
+
 log = logging.getLogger(__name__)
 
 
@@ -40,8 +42,7 @@ class SharedFileHandler(logging.Handler):
             self._rotate(len(line))
         if self.failing:
             line = b"\n" + line  # the disk may have taken half of the last one
-        while line:
-            line = line[os.write(self.descriptor, line) :]
+        write_all(self.descriptor, line)
         if self.failing:
             self.failing = False
             log.info("the log file is written again")

@@ -97,7 +97,7 @@ class StandardErrorHandler(logging.Handler):
         data = ("\n" * self.torn + text).encode(errors="backslashreplace")
         self.torn = True
         with suppress(OSError), _alone(descriptor):
-            write(descriptor, data)
+            write_all(descriptor, data)
             self.torn = False
 
     def _forget(self) -> None:
@@ -112,7 +112,7 @@ def gather() -> None:
             handler.gather()
 
 
-def write(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
     """Write all of it. Raises OSError, also where a pipe that does not block stays full."""
     while data:
         try:

@@ -26,7 +26,7 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # 
 
 
 class UndeclaredError(LookupError):
-    """A metric, a label or a label's value that app/metric_declarations.py does not know."""
+    """A metric, a label or a label's value that app/metric_declarations.py does not know, or a counter that falls."""
 
 
 class Nothing:

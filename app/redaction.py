@@ -52,8 +52,15 @@ def redact(text: str) -> str:
     return text
 
 
-def cleaned(value: Any, name: str = "", depth: int = 4) -> Any:
-    """Return a value as JSON can have it, without secrets; whole only where its NAME does not say that it is one."""
+def cleaned(value: Any, name: str = "") -> Any:
+    """Return a value as JSON can have it, without secrets; nothing of it where its NAME says that it is one."""
+    try:
+        return _plain(value, name, 4)
+    except Exception as error:  # noqa: BLE001 - such as of a mapping that another thread changes
+        return f"{type(value).__name__} ({type(error).__name__})"
+
+
+def _plain(value: Any, name: str, depth: int) -> Any:
     if name and NAMED.search(name):
         return HIDDEN
     if value is None or (isinstance(value, int) and value.bit_length() < 64):
@@ -61,13 +68,11 @@ def cleaned(value: Any, name: str = "", depth: int = 4) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     if depth and isinstance(value, Mapping):
-        return {(key := _text(each)): cleaned(part, key, depth - 1) for each, part in dict(value).items()}
+        return {redact(key := _text(each)): _plain(part, key, depth - 1) for each, part in value.items()}
     if depth and isinstance(value, list | tuple | set | frozenset):
         parts = list(value)
         named = parts[0] if len(parts) == 2 and isinstance(parts[0], str) else ""  # as in a list of headers
-        return (
-            [parts[0], cleaned(parts[1], named, depth - 1)] if named else [cleaned(x, depth=depth - 1) for x in parts]
-        )
+        return [_plain(part, named if place else "", depth - 1) for place, part in enumerate(parts)]
     return redact(_text(value))
 
 

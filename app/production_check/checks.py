@@ -118,7 +118,7 @@ CHECKS = (
         "rights",
         rights.check,
         "the application's role reads and writes rows, and can do no more",
-        fails="it is a superuser or may make roles or databases, may create, or owns tables",
+        fails="it is, or may become, more than an ordinary role; may create, or owns tables",
         asks=POSTGRES,
     ),
     Check(

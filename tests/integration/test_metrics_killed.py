@@ -12,7 +12,7 @@ from tests.integration.client import ask
 from tests.integration.scrape import files, scrape, workers
 
 CLIENTS = 8
-WORKERS = 2
+WORKERS, THREADS = 2, 4
 ROUNDS = 12
 PATHS = {"/health": "/health", "/api/products": "/api/products", "/nowhere": "unmatched"}
 
@@ -54,7 +54,7 @@ class Clients:
 @pytest.fixture
 def server(serve, postgres_url, valkey):
     """A server with a worker that is left while another ends."""
-    environ = {"WEB_CONCURRENCY": str(WORKERS), "DB_TIMEOUT": "10"}
+    environ = {"WEB_CONCURRENCY": str(WORKERS), "GUNICORN_THREADS": str(THREADS), "DB_TIMEOUT": "10"}
     return serve(postgres_url, valkey.url, **environ)
 
 
@@ -73,7 +73,10 @@ WAYS = [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT]
 
 @pytest.mark.parametrize("number", WAYS, ids=[way.name for way in WAYS])
 def test_counted_is_answered(server, number):
-    """Each answer was counted once, and beyond them at most what a worker was sending when it died."""
+    """Each answer was counted once, and beyond them at most what a worker was sending when it died.
+
+    That is one request of each of its threads, and its client has not got the answer.
+    """
     before = scrape(server).each("http_requests_total")
     with Clients(server) as clients:
         for turn in range(ROUNDS):
@@ -86,8 +89,7 @@ def test_counted_is_answered(server, number):
         assert answered[what] <= counted[what]
     for path, route in PATHS.items():
         assert of(route, counted) <= of(route, answered) + clients.failed.count(path)
-    if not clients.failed:
-        assert counted == answered
+    assert counted.total() - answered.total() <= ROUNDS * THREADS
     assert_nothing_is_left(server)
 
 

@@ -97,6 +97,13 @@ def test_redirects_know_only_the_host_that_was_asked_for(server):
     assert raw_tls(server.https, forged("/api//products"), HOST).headers["Location"] == f"https://{HOST}/api/products"
 
 
+def test_the_log_is_utf8(edge):
+    """A byte that belongs into no address ends the path that is logged: the line stays one that can be read."""
+    answer = raw_tls(edge.https, forged("/page?").replace(b"?", b"/\xff\xfe"), HOST)
+    line = edge.log_line("nginx", answer.request_id)
+    assert (line["path"], line["status"]) == ("/page/", answer.status)
+
+
 def test_the_log_says_how_it_was_answered(edge):
     """A line has the id, the times, whether it was kept, and the protocol and the version of TLS."""
     answers = [edge.get("/logged", header="Cache-Control:public, s-maxage=60") for _ in range(2)]

@@ -70,6 +70,7 @@ def test_extras():
 def test_extras_without_secrets():
     """What was added is told without secrets, given away by a name or a text; a request's path stays whole."""
     added = {"password": "canary", "url": "redis://:canary@cache", "all": {"api_key": "canary", "list": ["?a=canary"]}}
+    added["pair"], added["keys"] = ["redis://:canary@cache", "x"], {"redis://:canary@cache": 1}
     added["headers"] = [("Authorization", "canary"), ["x-api-key", "canary"]]
     assert "canary" not in str(line(**added))
     assert line(path="/a?b=c", token="deploy", **added).items() >= {"path": "/a?b=c", "token": "deploy"}.items()
@@ -96,8 +97,17 @@ class Untold:
         raise RuntimeError("canary")
 
 
+class Changing(dict):
+    """A mapping that another thread changes."""
+
+    def items(self):
+        """Fail, as a dictionary does then."""
+        raise RuntimeError("dictionary changed size during iteration")
+
+
 @pytest.mark.parametrize(
-    "value", [math.nan, -math.inf, circle(), {1: {(2, 3): math.inf}}, Untold(), b"\xff", {Untold()}, [10**5000]]
+    "value",
+    [Changing(), math.nan, -math.inf, circle(), {1: {(2, 3): math.inf}}, Untold(), b"\xff", {Untold()}, [10**5000]],
 )
 def test_extras_that_json_does_not_know(value):
     """Whatever was added, the line is JSON as every reader knows it, and says something of it."""
