@@ -33,9 +33,10 @@ stop() { # MESSAGE
 }
 
 for_ever() {
-  trap 'kill $! 2>/dev/null; exit 0' TERM INT
+  # All of the container are told, and restic is waited for: what it has locked it gives back, or no copy would be made for half an hour.
+  trap 'trap "" TERM INT; kill -TERM 0; wait; exit 0' TERM INT
   while :; do
-    (run) &
+    (trap 'exit 0' TERM && run) & # which ends when restic has, and writes nothing down
     wait $!
     sleep "${OFFSITE_SECONDS:-3600}" &
     wait $!

@@ -32,6 +32,7 @@ OTHERS = {
         "nginx_connections_waiting",
         "nginx_connections_writing",
     },
+    "serving": {"nginx_serving"},
     "certificates": {
         "certificate_not_after_timestamp_seconds",
         "certificate_renewal_failing",

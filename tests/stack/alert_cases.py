@@ -11,6 +11,7 @@ DAY = 86400  # time begins at 0
 WEB = 'job="web", colour="blue", instance="10.0.0.1:8000"'
 OTHER = 'job="web", colour="blue", instance="10.0.0.2:8000"'
 GREEN = 'job="web", colour="green", instance="10.0.0.3:8000"'
+SERVED = 'nginx_serving{job="serving", instance="nginx:8004", upstream="web-blue"}'
 LIST = 'method="GET", route="/api/products"'
 PROBE = 'method="GET", route="/health/ready"'
 WHERE = {"colour": "blue", "instance": "10.0.0.1:8000", "job": "web"}
@@ -75,19 +76,15 @@ SERVING = [
     ),
     Case(
         "ServingAway",
-        {
-            'up{job="serving", instance="nginx:8004"}': "1 1 0x20",
-            'nginx_up{job="nginx"}': "1x20",
-            f"up{{{GREEN}}}": "1x20",
-        },
+        {SERVED: "1x20", f"up{{{WEB}}}": "1 1 0 _x20", f"up{{{GREEN}}}": "1x20"},
         "1m30s",
         "2m",
-        "Nginx gets no answer from the colour that serves, so users do not either.",
+        "No container of web-blue answers, where Nginx sends users.",
         [
-            {'up{job="serving", instance="nginx:8004"}': "1 0 1x20", 'nginx_up{job="nginx"}': "1x20"},
-            {'up{job="serving", instance="nginx:8004"}': "1 0x20", 'nginx_up{job="nginx"}': "1 0x20"},
+            {SERVED: "1x20", f"up{{{WEB}}}": "1 0 1x20", f"up{{{GREEN}}}": "1x20"},
+            {SERVED: "1x20", f"up{{{WEB}}}": "1x20", f"up{{{OTHER}}}": "0x20", f"up{{{GREEN}}}": "0x20"},
         ],
-        {"job": "serving", "instance": "nginx:8004"},
+        {"job": "serving", "instance": "nginx:8004", "upstream": "web-blue", "colour": "blue"},
     ),
     Case(
         "NginxAway",
@@ -442,10 +439,7 @@ WATCHING = [
         "5m",
         "5m30s",
         "Nothing is known of postgres (postgres-exporter:9187): it does not answer Prometheus.",
-        [
-            {'up{job="postgres", instance="postgres-exporter:9187"}': "1 0 1x20"},
-            {f"up{{{WEB}}}": "0x20", 'up{job="serving", instance="nginx:8004"}': "0x20"},
-        ],
+        [{'up{job="postgres", instance="postgres-exporter:9187"}': "1 0 1x20"}, {f"up{{{WEB}}}": "0x20"}],
         {"job": "postgres", "instance": "postgres-exporter:9187"},
     ),
     Case(

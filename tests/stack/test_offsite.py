@@ -1,5 +1,6 @@
 """Copies of the backups elsewhere: encrypted, each piece once, and enough to begin again on another machine."""
 
+import os
 import secrets
 
 import pytest
@@ -90,6 +91,21 @@ def test_another_machine_begins_again_from_it(data, store, new_server, one):
     assert lost(other, writer) == []
     assert Writer(other, other.token()).write()
     other.compose("rm", "--stop", "--force", "offsite")  # or two would copy to one place
+
+
+def test_a_copy_that_is_stopped_lets_go(data, store):
+    """Stopped in the midst of a copy, it first takes its lock away, for which others would wait half an hour."""
+    wait_for(lambda: store.run("ls /data/locks") == "", seconds=30)
+    before, large = offsite(data)["name"], data.folder / "backups/large"
+    large.write_bytes(os.urandom(500 * 2**20))
+    large.chmod(0o644)
+    try:
+        wait_for(lambda: store.run("ls /data/locks"), seconds=30)
+        data.compose("stop", "offsite")
+        assert (store.run("ls /data/locks"), offsite(data)["name"]) == ("", before)
+    finally:
+        large.unlink()
+        data.compose("up", "--detach", "--no-deps", "offsite")
 
 
 @pytest.mark.usefixtures("store")
