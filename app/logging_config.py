@@ -7,6 +7,8 @@ import sys
 import threading
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
+from math import isfinite
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +18,9 @@ from app.redaction import cleaned, redact, story
 
 # What a record has before anybody adds to it; all else came in `extra` and belongs into the line.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "ids"}
+FIRST = len(vars(logging.makeLogRecord({})))  # the place of what was added: behind all that logging itself has
 OF_A_REQUEST = frozenset({"method", "path", "route", "status", "duration_s", "bytes", "client", "token"})
+PLAIN = frozenset({str, int, type(None)})
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 FILE_BYTES, FILE_COUNT = 10 * 2**20, 5
 
@@ -44,10 +48,10 @@ class JSONFormatter(logging.Formatter):
         if trace_id:
             line["trace_id"] = trace_id
         own = OF_A_REQUEST if hasattr(record, "path") else ()
-        for name, value in vars(record).items():
+        for name, value in islice(vars(record).items(), FIRST, None):
             if name not in STANDARD:
-                as_it_is = name in own and (value is None or isinstance(value, str | int))
-                line[f"extra_{name}" if name in line else name] = value if as_it_is else cleaned(value, name)
+                told = value if name in own and _is_plain(value) else cleaned(value, name)
+                line[f"extra_{name}" if name in line else name] = told
         if record.exc_info:
             line["exception"] = _story(record.exc_info)
         return ENCODE(line)
@@ -70,6 +74,10 @@ class TextFormatter(logging.Formatter):
 
 
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in PLAIN or (type(value) is float and isfinite(value))
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -95,16 +103,8 @@ def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-class WithIds(logging.Filter):
-    """Gives a record the ids of its request, before it waits for others where nobody knows them any more."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass."""
-        record.ids = _ids()
-        return True
-
-
 def _ids_of(record: logging.LogRecord) -> tuple[str | None, str | None]:
+    """Return the ids that a record brings, as one must that waits (app/log_stream.py), or those of the request."""
     return vars(record).get("ids") or _ids()
 
 
@@ -156,7 +156,7 @@ def dict_config(level: str, form: str, path: str = "", release: str = "unknown")
 
     PATH, if given, is a file that is rotated at 10 MiB, five kept, whichever process writes to it.
     """
-    stream: dict[str, Any] = {"class": "app.log_stream.StandardErrorHandler", "formatter": form, "filters": ["ids"]}
+    stream: dict[str, Any] = {"class": "app.log_stream.StandardErrorHandler", "formatter": form}
     handlers = {"stream": stream | {"gathered": ["app.request"]}}
     if path:
         rotation = {"filename": path, "max_bytes": FILE_BYTES, "kept": FILE_COUNT}
@@ -165,7 +165,6 @@ def dict_config(level: str, form: str, path: str = "", release: str = "unknown")
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JSONFormatter, "release": release}, "text": {"()": TextFormatter}},
-        "filters": {"ids": {"()": WithIds}},
         "handlers": handlers,
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {

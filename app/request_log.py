@@ -46,6 +46,7 @@ def _end(response: Response) -> Response:
             "bytes": response.content_length,
             "client": asked.remote_addr,
             "token": context.get("token_name"),
+            "ids": (context.request_id, context.get("trace_id")),
         }
         log.info("%s %s %d %.2f ms", method, path, status, seconds * 1000, extra=fields)
     return response

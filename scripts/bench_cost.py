@@ -1,6 +1,6 @@
 """Measure what seeing costs: the cached list with metrics, request log and Sentry, each on and off, in one run.
 
-    .venv/bin/python scripts/bench_cost.py [--rounds 12] [--seconds 1]
+    .venv/bin/python scripts/bench_cost.py [--rounds 12] [--seconds 2]
 
 A Gunicorn server of one worker for each, on an SQLite file, asked in turn, without Docker, and new ones in each round,
 for one process is some percent slower than another as long as it lives. The list comes from the process's own memory,
@@ -29,7 +29,7 @@ BIN = Path(sys.executable).parent
 CLIENTS = 4
 REQUEST = b"GET /api/products HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 WARM_UP = 0.5  # seconds
-TICKS = os.sysconf("SC_CLK_TCK")
+SLICE = 0.2  # seconds; the machine becomes faster and slower from one second to the next
 
 QUIET = {"METRICS": "off", "LOG_LEVEL": "WARNING"}
 SETTINGS = {
@@ -65,22 +65,23 @@ def main() -> int:
 
 
 def one_round(folder: Path, seconds: float) -> dict[str, Figure]:
-    """Start a server for each setting, and ask one after the other, there and back."""
+    """Start a server for each setting, and ask them in turn, there and back, for a moment each time."""
     with contextlib.ExitStack() as stack:
         servers = {each: stack.enter_context(server(folder, each)) for each in SETTINGS}
+        parts: dict[str, list[Figure]] = {each: [] for each in SETTINGS}
         for known in servers.values():
             measure(*known, WARM_UP)
-        parts = {each: [measure(*known, seconds)] for each, known in servers.items()}
-        for each, known in reversed(servers.items()):
-            parts[each].append(measure(*known, seconds))
-    return {each: Figure(*map(statistics.mean, zip(*pair, strict=True))) for each, pair in parts.items()}
+        for turn in range(round(seconds / SLICE)):
+            for each in list(SETTINGS)[:: -1 if turn % 2 else 1]:
+                parts[each].append(measure(*servers[each], SLICE))
+    return {each: Figure(*map(statistics.mean, zip(*many, strict=True))) for each, many in parts.items()}
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=1, help="per setting, twice in each round")
+    parser.add_argument("--seconds", type=float, default=2, help="per setting and round")
     return parser.parse_args()
 
 
@@ -155,9 +156,8 @@ def measure(port: int, worker: int, seconds: float) -> Figure:
 
 
 def used(worker: int) -> float:
-    """Return the seconds that a process has had a processor (proc(5), stat: utime and stime)."""
-    fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Return the seconds that a process has had a processor: the clock that clock_getcpuclockid(3) names for it."""
+    return time.clock_gettime(~worker << 3 | 2)
 
 
 def show(figures: dict[str, list[Figure]]) -> int:

@@ -10,11 +10,12 @@ from decimal import Decimal
 
 import pytest
 from flask import g
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app import create_app
 from app.logging_config import JSONFormatter, TextFormatter, dict_config
+from app.redaction import redact
 
 PRODUCTION = {"SECRET_KEY": "a-secret-of-some-length-0123456789-abcdefgh", "DATABASE_URL": "postgresql://db/x"}
 PRODUCTION |= {"REDIS_URL": "redis://r", "TRUSTED_HOSTS": "x"}
@@ -150,6 +151,7 @@ def test_what_nobody_handled(logged, capsys):
 @given(text=st.text(st.characters()))
 def test_one_line(text):
     """Whatever is logged, it is one line of ASCII that reads back as it was."""
+    assume(redact(text) == text)
     written = JSONFormatter("r1").format(record(message=text.replace("%", ""), extra_text=text))
     assert written.isascii()
     assert written.isprintable()
