@@ -95,12 +95,14 @@ def test_another_machine_begins_again_from_it(data, store, new_server, one):
 
 def test_a_copy_that_is_stopped_lets_go(data, store):
     """Stopped in the midst of a copy, it first takes its lock away, for which others would wait half an hour."""
-    wait_for(lambda: store.run("ls /data/locks") == "", seconds=30)
-    before, large = offsite(data)["name"], data.folder / "backups/large"
+    data.compose("stop", "offsite")
+    before, kept, large = offsite(data)["name"], store.kilobytes(), data.folder / "backups/large"
     large.write_bytes(os.urandom(500 * 2**20))
     large.chmod(0o644)
     try:
-        wait_for(lambda: store.run("ls /data/locks"), seconds=30)
+        data.compose("up", "--detach", "--no-deps", "offsite")
+        wait_for(lambda: store.kilobytes() > kept + 10_000, seconds=60)
+        assert store.run("ls /data/locks")
         data.compose("stop", "offsite")
         assert (store.run("ls /data/locks"), offsite(data)["name"]) == ("", before)
     finally:
