@@ -118,7 +118,7 @@ class Production:
     @cached_property
     def secrets(self) -> set[str]:
         """Everything that must not be printed."""
-        passwords = [url.password for url in self.databases.values()]
+        passwords = [word for url in self.databases.values() for word in (url.password, url.query.get("password"))]
         passwords += [redis_options(url).get("password") for url in self.redis_servers.values()]
         keys = [self.settings.SECRET_KEY, *self.settings.SECRET_KEY_FALLBACKS, self.settings.SENTRY_DSN]
         return {str(secret) for secret in (*passwords, *keys) if secret}

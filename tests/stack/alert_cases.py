@@ -11,6 +11,8 @@ DAY = 86400  # time begins at 0
 WEB = 'job="web", colour="blue", instance="10.0.0.1:8000"'
 OTHER = 'job="web", colour="blue", instance="10.0.0.2:8000"'
 GREEN = 'job="web", colour="green", instance="10.0.0.3:8000"'
+UP = 'up{job="prometheus", instance="localhost:9090"}'
+NGINX = 'up{job="nginx", instance="nginx-exporter:9113"}'
 SERVED = 'nginx_serving{job="serving", instance="nginx:8004", upstream="web-blue"}'
 LIST = 'method="GET", route="/api/products"'
 PROBE = 'method="GET", route="/health/ready"'
@@ -67,11 +69,11 @@ SERVING = [
     ),
     Case(
         "NothingServed",
-        {'up{job="nginx", instance="nginx-exporter:9113"}': "1x20"},  # no container is known at all
+        {UP: "1x20"},  # no container is known at all
         "30s",
         "1m",
         "No container of the application answers, of either colour.",
-        [],
+        [{NGINX: "1x20"}],  # nor is Prometheus itself: it keeps nothing of what it sees
         {"job": "web"},
     ),
     Case(
@@ -339,6 +341,21 @@ REDIS = [
     ),
     Case(
         "RedisRefuses",
+        {
+            f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "_x20 4x20",
+            f"redis_up{{{SESSIONS}}}": "1x60",
+        },  # the first ones ever
+        "9m30s",
+        "12m",
+        "redis-sessions has refused 4 times within 5 minutes: it is full.",
+        [
+            {f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "_x20 4x20", f"redis_up{{{SESSIONS}}}": "_x20 1x40"},
+            {f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "4x60", f"redis_up{{{SESSIONS}}}": "1x60"},
+        ],
+        {"job": "redis", "instance": "redis-sessions", "err": "OOM"},
+    ),
+    Case(
+        "RedisRefuses",
         {f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "0x4 4x20"},
         "1m30s",
         "5m",
@@ -421,18 +438,35 @@ BACKUPS = [
     ],
     Case(
         "BackupNever",
-        {AGED % "wal": "0x80"},
+        {AGED % "wal": "0x80", AGED % "dump": "0x80"},
         "29m",
         "30m",
         "There is no word of the job base: no backup has ever been made, or nobody says so.",
         [MADE],
         {"job": "base"},
     ),
+    Case(
+        "BackupNever",
+        {AGED % "wal": "0x80", AGED % "base": "0x80"},
+        "29m",
+        "30m",
+        "There is no word of the job dump: no backup has ever been made, or nobody says so.",
+        [MADE],
+        {"job": "dump"},
+    ),
 ]
 
 PROMETHEUS = 'job="prometheus", instance="localhost:9090"'
+UNTOLD = 'alertmanager_notifications_failed_total{integration="%s"}'
 WATCHING = [
-    Case("Watchdog", {}, "", "0m", "Always fires, so that its end can be noticed.", []),
+    Case(
+        "Watchdog",
+        {UNTOLD % "webhook": "0+1x40"},  # the heartbeat itself
+        "",
+        "10m",
+        "Fires as long as alerts can be told, so that its end can be noticed.",
+        [{UNTOLD % "slack": "0+1x40"}],
+    ),
     Case(
         "TargetAway",
         {'up{job="postgres", instance="postgres-exporter:9187"}': "1 0x20"},
@@ -452,11 +486,11 @@ WATCHING = [
     ),
     Case(
         "NotificationsFail",
-        {'alertmanager_notifications_failed_total{integration="slack"}': "0+1x40"},
+        {UNTOLD % "slack": "0+1x40"},
         "5m",
         "10m",
         "20 notifications could not be sent within 10 minutes.",
-        [{'alertmanager_notifications_failed_total{integration="slack"}': "3x40"}],
+        [{UNTOLD % "slack": "3x40"}],
         {"integration": "slack"},
     ),
     Case(
@@ -469,12 +503,21 @@ WATCHING = [
     ),
     Case(
         "PrometheusCannotWrite",
-        {f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "0x4 1x40"},
-        "1m",
-        "3m",
-        "Prometheus cannot write down what it sees; the disk may be full.",
-        [{f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "1x40"}],
+        {UP: "1x40", f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "0x4 1x40"},
+        "4m",
+        "5m",
+        "Prometheus cannot write down what it sees, so other alerts are blind; the disk may be full.",
+        [{UP: "1x40", f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "1x40"}],
         {"job": "prometheus", "instance": "localhost:9090"},
+    ),
+    Case(
+        "PrometheusCannotWrite",
+        {UP: "1x4 _x40"},
+        "8m30s",  # five minutes long the last is taken for what is
+        "9m30s",
+        "Prometheus cannot write down what it sees, so other alerts are blind; the disk may be full.",
+        [{UP: "_x3 1x40"}, {UP: "1x4 _x10 1x40"}],
+        {"job": "prometheus"},
     ),
 ]
 

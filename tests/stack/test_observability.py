@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests import runbook
-from tests.helpers import free_port, wait_for
+from tests.helpers import ROOT, free_port, wait_for
 from tests.metric_names import APPLICATION, ONLY_WHEN_ILL, OTHERS, queries
 from tests.stack.compose import ENVIRONMENT, docker
 from tests.stack.listener import Listener
@@ -43,11 +43,12 @@ def listener(server, image):
 
 
 @pytest.fixture(scope="module")
-def watched(server, listener):  # noqa: ARG001 - whoever is told must be there first
+def watched(server, listener):
     """Switch the profile on, without Grafana, whose image is not to be had everywhere, and return what is seen."""
     with (server.folder / ".env").open("a") as file:
         file.write("COMPOSE_PROFILES=observability\n")
     server.compose("up", "--detach", "--no-deps", "--wait", *SERVICES)
+    docker("network", "connect", f"{server.name}_alerts", listener.name)
     watched = Watched(server.settings["PROMETHEUS_PORT"], server.settings["ALERTMANAGER_PORT"])
     with Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
         wait_for(lambda: len({job for job, _ in up(watched)}) == 9, seconds=60, pause=1)
@@ -214,6 +215,32 @@ def test_a_web_hangs(watched, server):
         server.compose("unpause", name)
 
 
+def look(server, address):
+    """Return what an exporter answers within the time that Prometheus gives it."""
+    timeout = re.search(r"(?m)^  scrape_timeout: (\d+)s", (ROOT / "observability/prometheus.yml").read_text())[1]
+    ask = ("nginx:1.30", "curl", "--silent", f"--max-time={timeout}", f"http://{address}")
+    return docker("run", "--rm", f"--network={server.name}_watching", *ask).stdout
+
+
+@pytest.mark.sweep(3, "bad days")
+def test_the_data_hangs(watched, server, listener):
+    """A database and a cache that run and do not answer are told by the application, and by what else asks them.
+
+    Redis' exporter gives up in time, and says so; that of Postgres waits with it, and is away itself.
+    """
+    data, load = ("db", "redis-cache"), Load(server.https, HOST, server.token(), keeping=4, fresh=2, rate=10)
+    server.compose("pause", *data)
+    try:
+        with load:
+            assert "redis_up 0" in look(server, "redis-exporter:9121/scrape?target=redis://redis-cache:6379")
+            watched.await_alert("BackendLeftAlone", backend="postgres", severity="page")
+            watched.await_alert("BackendLeftAlone", backend="redis", severity="ticket")
+            watched.await_alert("TargetAway", instance="postgres-exporter:9187")
+            await_told(listener, "BackendLeftAlone")
+    finally:
+        server.compose("unpause", *data)
+
+
 @contextlib.contextmanager
 def written(path, change):
     """Let a file have another text around the block."""
@@ -267,11 +294,14 @@ def test_an_exporter_goes(watched, server, listener):
 
 @pytest.mark.sweep(3, "bad days")
 def test_who_is_told_is_away(watched, server, listener):
-    """What cannot be delivered rings too, and can be seen in Prometheus."""
+    """What cannot be delivered rings too, can be seen in Prometheus, and ends the heartbeat."""
     docker("stop", "--time", "1", listener.name)
     try:
         with stopped(server, "redis-exporter"):
             assert watched.await_alert("NotificationsFail", seconds=180)["severity"] == "ticket"
+            wait_for(
+                lambda: not watched.query('ALERTS{alertname="Watchdog", alertstate="firing"}'), seconds=60, pause=1
+            )
     finally:
         docker("start", listener.name)
 
@@ -307,14 +337,17 @@ def test_ports_are_this_machines_own(inspected):
 
 
 def test_what_has_a_way_out_does_not_reach_the_data(inspected, server):
-    """Prometheus is not in the network of Postgres and Redis; the exporters that are have no other way out."""
+    """Prometheus is not in the network of Postgres and Redis; the exporters that are have no other way out.
+
+    Nobody but Prometheus reaches Alertmanager, which asks for no password.
+    """
     networks = {
         service: {name.removeprefix(f"{server.name}_") for name in container["NetworkSettings"]["Networks"]}
         for service, container in inspected.items()
     }
     assert networks == {
-        "prometheus": {"outside", "watching"},
-        "alertmanager": {"outside"},
+        "prometheus": {"outside", "watching", "alerts"},
+        "alertmanager": {"alerts"},
         "nginx-exporter": {"outside", "watching"},
         "postgres-exporter": {"inside", "watching"},
         "redis-exporter": {"inside", "watching"},

@@ -194,6 +194,13 @@ def test_no_secret_is_said(here, servers):
     assert [secret for secret in (OWNER, APP, CACHE, KEY) if secret in text] == []
 
 
+def test_no_password_of_a_query_is_said(here, servers):
+    """Nor is one that stands behind the question mark of a database's address."""
+    servers.schema = OSError("refused for x7Gq2mZp9s")
+    text = str(run.findings(here(servers, DATABASE_URL="postgresql://app@db/app?password=x7Gq2mZp9s")))
+    assert ("refused for ***" in text, "x7Gq2mZp9s" in text) == (True, False)
+
+
 def test_a_check_that_hangs(here, servers, monkeypatch):
     """One that does not end is given up, and says so."""
     monkeypatch.setattr(run, "DEADLINE", 0.01)
