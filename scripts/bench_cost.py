@@ -1,13 +1,13 @@
 """Measure what seeing costs: the cached list with metrics, request log and Sentry, each on and off, in one run.
 
-    .venv/bin/python scripts/bench_cost.py [--rounds 12] [--seconds 2]
+    .venv/bin/python scripts/bench_cost.py [--rounds 24] [--seconds 1]
 
 A Gunicorn server of one worker for each, on an SQLite file, asked in turn, without Docker, and new ones in each round,
 for one process is some percent slower than another as long as it lives. The list comes from the process's own memory,
 which is the cheapest way to answer it, so the shares are the largest. The log goes to another process by a pipe, as a
-container's does. What is compared is the processor's time for a request, which what else the machine does changes less
-than the rate; that is printed beside it. Exits with 1 above a bar. The request's id cannot be switched off; it is in
-all of them.
+container's does. What is compared is how many requests are answered in a second of the processor's time, which what
+else the machine does changes less than the rate; that is printed beside it. Exits with 1 above a bar. The request's id
+cannot be switched off; it is in all of them.
 """
 
 import argparse
@@ -38,7 +38,7 @@ SETTINGS = {
     "metrics and log": {},
     "metrics, log and Sentry": {"SENTRY_DSN": "http://key@127.0.0.1:9/1"},  # nothing fails, so nothing is sent
 }
-BARS = {  # what one may cost more than another
+BARS = {  # which part of the throughput of the other one may take
     ("metrics", "neither"): 0.05,
     ("metrics and log", "neither"): 0.10,
     ("metrics, log and Sentry", "metrics and log"): 0.10,
@@ -80,8 +80,8 @@ def one_round(folder: Path, seconds: float) -> dict[str, Figure]:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=2, help="per setting and round")
+    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=1, help="per setting and round")
     return parser.parse_args()
 
 
@@ -172,8 +172,8 @@ def show(figures: dict[str, list[Figure]]) -> int:
 
 
 def compare(figures: dict[str, list[Figure]], more: str, less: str, bar: float) -> int:
-    """Print what one costs more than another, round by round; 1 if the median is above the bar."""
-    shares = [one.cost / other.cost - 1 for one, other in zip(figures[more], figures[less], strict=True)]
+    """Print which part of the throughput one takes that another leaves, by round; 1 if the median is above the bar."""
+    shares = [1 - other.cost / one.cost for one, other in zip(figures[more], figures[less], strict=True)]
     share = statistics.median(shares)
     span = f"{min(shares):.1%} to {max(shares):.1%} in single rounds"
     print(f"{more} against {less}: {share:.1%} ({span}), of {bar:.0%} allowed")

@@ -438,20 +438,20 @@ BACKUPS = [
     ],
     Case(
         "BackupNever",
-        {AGED % "wal": "0x80", AGED % "dump": "0x80"},
+        {UP: "1x80", AGED % "wal": "0x80", AGED % "dump": "0x80"},
         "29m",
         "30m",
         "There is no word of the job base: no backup has ever been made, or nobody says so.",
-        [MADE],
+        [{UP: "1x80"} | MADE, {NGINX: "1x80"}],
         {"job": "base"},
     ),
     Case(
         "BackupNever",
-        {AGED % "wal": "0x80", AGED % "base": "0x80"},
+        {UP: "1x80", AGED % "wal": "0x80", AGED % "base": "0x80"},
         "29m",
         "30m",
         "There is no word of the job dump: no backup has ever been made, or nobody says so.",
-        [MADE],
+        [{UP: "1x80"} | MADE, {NGINX: "1x80"}],
         {"job": "dump"},
     ),
 ]
@@ -503,21 +503,23 @@ WATCHING = [
     ),
     Case(
         "PrometheusCannotWrite",
-        {UP: "1x40", f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "0x4 1x40"},
-        "4m",
-        "5m",
-        "Prometheus cannot write down what it sees, so other alerts are blind; the disk may be full.",
-        [{UP: "1x40", f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "1x40"}],
+        {f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "0x4 1x40", UP: "1x60"},
+        "1m",
+        "3m",
+        "Prometheus cannot write down what it sees; the disk may be full.",
+        [{f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "1x40", UP: "1x60"}],
         {"job": "prometheus", "instance": "localhost:9090"},
+        severity="ticket",
     ),
     Case(
         "PrometheusCannotWrite",
         {UP: "1x4 _x40"},
-        "8m30s",  # five minutes long the last is taken for what is
+        "8m30s",  # for five minutes the last is taken for what is
         "9m30s",
-        "Prometheus cannot write down what it sees, so other alerts are blind; the disk may be full.",
+        "Prometheus keeps nothing of what it sees, so all other alerts are blind; the disk may be full.",
         [{UP: "_x3 1x40"}, {UP: "1x4 _x10 1x40"}],
         {"job": "prometheus"},
+        severity="page",
     ),
 ]
 

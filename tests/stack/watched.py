@@ -10,7 +10,7 @@ from tests.helpers import wait_for
 FASTER = 15
 SERVICES = ("prometheus", "alertmanager", "nginx-exporter", "postgres-exporter", "redis-exporter")  # Grafana aside
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DURATION = re.compile(r"(\[|(?:for|[a-z]+_interval|group_wait): )(\d+)([smhd])\b")
+DURATION = re.compile(r"(\[|offset |(?:for|[a-z]+_interval|group_wait): )(\d+)([smhd])\b")
 
 
 def quicken(folder):

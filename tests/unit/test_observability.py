@@ -195,11 +195,18 @@ def test_what_watches_is_confined(name):
 
 def test_what_asks_the_data_has_no_way_out():
     """Exporters of the data are on networks without one, and what has one is not on the data's network."""
-    outside = {name for name in WATCHERS if "outside" in SERVICES[name]["networks"]}
+    outside = {name for name in WATCHERS if {"outside", "alerts"} & {*SERVICES[name]["networks"]}}
     inside = {name for name in WATCHERS if "inside" in SERVICES[name]["networks"]}
     assert inside == {"postgres-exporter", "redis-exporter"}
     assert outside & inside == set()
     assert COMPOSE["networks"]["watching"]["internal"]
+
+
+def test_nobody_silences_alerts():
+    """Nobody but Prometheus reaches Alertmanager, which asks for no password."""
+    reached = {name for name, service in SERVICES.items() if "alerts" in service.get("networks", ())}
+    assert reached == {"prometheus", "alertmanager"}
+    assert SERVICES["alertmanager"]["networks"] == ["alerts"]
 
 
 def test_grafana_tells_nobody():
