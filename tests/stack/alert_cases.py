@@ -11,7 +11,8 @@ DAY = 86400  # time begins at 0
 WEB = 'job="web", colour="blue", instance="10.0.0.1:8000"'
 OTHER = 'job="web", colour="blue", instance="10.0.0.2:8000"'
 GREEN = 'job="web", colour="green", instance="10.0.0.3:8000"'
-UP = 'up{job="prometheus", instance="localhost:9090"}'
+PROMETHEUS = 'job="prometheus", instance="localhost:9090"'
+UP = f"up{{{PROMETHEUS}}}"
 NGINX = 'up{job="nginx", instance="nginx-exporter:9113"}'
 SERVED = 'nginx_serving{job="serving", instance="nginx:8004", upstream="web-blue"}'
 LIST = 'method="GET", route="/api/products"'
@@ -314,6 +315,7 @@ POSTGRES = [
 
 SESSIONS = 'job="redis", instance="redis-sessions"'
 MOST = {f"redis_memory_max_bytes{{{SESSIONS}}}": "100x20"}
+REFUSED = f'redis_errors_total{{{SESSIONS}, err="OOM"}}'
 REDIS = [
     Case(
         "RedisAway",
@@ -341,28 +343,25 @@ REDIS = [
     ),
     Case(
         "RedisRefuses",
-        {
-            f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "_x20 4x20",
-            f"redis_up{{{SESSIONS}}}": "1x60",
-        },  # the first ones ever
+        {REFUSED: "_x20 4x20", f"redis_up{{{SESSIONS}}}": "1x60"},  # the first ones ever
         "9m30s",
         "12m",
         "redis-sessions has refused 4 times within 5 minutes: it is full.",
         [
-            {f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "_x20 4x20", f"redis_up{{{SESSIONS}}}": "_x20 1x40"},
-            {f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "4x60", f"redis_up{{{SESSIONS}}}": "1x60"},
+            {REFUSED: "_x20 4x20", f"redis_up{{{SESSIONS}}}": "_x20 1x40"},  # nobody looked before
+            {REFUSED: "4x60", f"redis_up{{{SESSIONS}}}": "1x60"},
         ],
         {"job": "redis", "instance": "redis-sessions", "err": "OOM"},
     ),
     Case(
         "RedisRefuses",
-        {f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "0x4 4x20"},
+        {REFUSED: "0x4 4x20"},
         "1m30s",
         "5m",
         "redis-sessions has refused 4 times within 5 minutes: it is full.",
         [
             {
-                f'redis_errors_total{{{SESSIONS}, err="OOM"}}': "4x20",
+                REFUSED: "4x20",
                 f'redis_errors_total{{{SESSIONS}, err="NOPERM"}}': "0+9x20",
             }
         ],
@@ -436,27 +435,20 @@ BACKUPS = [
             ("drill", 15 * DAY, "The job drill has not succeeded for 15d 0h 6m 0s."),
         )
     ],
-    Case(
-        "BackupNever",
-        {UP: "1x80", AGED % "wal": "0x80", AGED % "dump": "0x80"},
-        "29m",
-        "30m",
-        "There is no word of the job base: no backup has ever been made, or nobody says so.",
-        [{UP: "1x80"} | MADE, {NGINX: "1x80"}],
-        {"job": "base"},
-    ),
-    Case(
-        "BackupNever",
-        {UP: "1x80", AGED % "wal": "0x80", AGED % "base": "0x80"},
-        "29m",
-        "30m",
-        "There is no word of the job dump: no backup has ever been made, or nobody says so.",
-        [{UP: "1x80"} | MADE, {NGINX: "1x80"}],
-        {"job": "dump"},
-    ),
+    *[
+        Case(
+            "BackupNever",
+            {UP: "1x80"} | {each: values for each, values in MADE.items() if each != AGED % job},
+            "29m",
+            "30m",
+            f"There is no word of the job {job}: no backup has ever been made, or nobody says so.",
+            [{UP: "1x80"} | MADE, {NGINX: "1x80"}],
+            {"job": job},
+        )
+        for job in ("wal", "base", "dump")
+    ],
 ]
 
-PROMETHEUS = 'job="prometheus", instance="localhost:9090"'
 UNTOLD = 'alertmanager_notifications_failed_total{integration="%s"}'
 WATCHING = [
     Case(
