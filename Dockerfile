@@ -17,7 +17,7 @@ RUN /opt/venv/bin/python -c 'import alembic.command, environs, flask.cli, flask_
 # so that no other change of code makes them anew.
 FROM build AS static
 COPY scripts/build_static.py scripts/
-COPY app/static_files.py app/
+COPY app/http/static_files.py app/http/
 COPY app/static app/static
 RUN /opt/venv/bin/python scripts/build_static.py app/static /static
 
@@ -35,11 +35,11 @@ COPY app app
 # The bundle: what a server needs besides this image, so that one digest, and one signature, stands for all of a release.
 COPY docker-compose.prod.yml bundle/
 COPY nginx bundle/nginx
-COPY postgres bundle/postgres
-COPY pgbouncer bundle/pgbouncer
-COPY acme bundle/acme
-COPY backup bundle/backup
-COPY observability bundle/observability
+COPY deploy/postgres bundle/deploy/postgres
+COPY deploy/pgbouncer bundle/deploy/pgbouncer
+COPY deploy/certbot bundle/deploy/certbot
+COPY deploy/backup bundle/deploy/backup
+COPY deploy/observability bundle/deploy/observability
 COPY ops bundle/ops
 COPY --from=static /static bundle/static
 # Whose the code is: nobody's who runs it; in development the user's, or `docker compose watch` could delete no file.

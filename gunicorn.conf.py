@@ -13,8 +13,9 @@ from pathlib import Path
 from flask.cli import load_dotenv
 from gunicorn.glogging import Logger
 
-from app import gunicorn_metrics, log_stream, logging_config, metrics, probes
-from app.gunicorn_metrics import child_exit, nworkers_changed, on_exit, pre_fork  # noqa: F401 - hooks
+from app.observability import gunicorn_metrics, log_stream, metrics, probes
+from app.observability import logging as logging_config
+from app.observability.gunicorn_metrics import child_exit, nworkers_changed, on_exit, pre_fork  # noqa: F401 - hooks
 
 CGROUP = Path("/sys/fs/cgroup")
 

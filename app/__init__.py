@@ -6,26 +6,17 @@ from collections.abc import Mapping
 from flask import Flask
 
 import config
-from app import (
-    cache,
-    cache_control,
-    cache_invalidation,
-    cli,
-    database,
-    errors,
-    logging_config,
-    metrics,
-    metrics_page,
-    middleware,
-    openapi,
-    probes,
-    request_log,
-    request_metrics,
-    routes,
-    sentry,
-    static_files,
-    tracing,
-)
+from app import cli, routes
+from app.cache import decorator as cache
+from app.cache import invalidation as cache_invalidation
+from app.db import session as database
+from app.http import access_log as request_log
+from app.http import cache_control, errors, openapi, static_files
+from app.http import proxy as middleware
+from app.observability import http_metrics as request_metrics
+from app.observability import logging as logging_config
+from app.observability import metrics, probes, sentry, tracing
+from app.observability import metrics_endpoint as metrics_page
 
 # Each is one concern with one init_app; the order is the order in which a request meets them.
 CONCERNS = (

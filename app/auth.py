@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import g, request
 
-from app.api_description import describe
-from app.errors import Problem
+from app.http.documentation import describe
+from app.http.errors import Problem
 from app.services import tokens
 
 SCOPES = {"products": "create, change and delete products", "cache": "read the cache's statistics and purge it"}

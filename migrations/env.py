@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import create_engine, inspect, pool, text
 from sqlalchemy.exc import OperationalError
 
-from app import migration_state
+from app.db import schema_state as migration_state
 from app.models import AppliedMigration  # which makes the other tables known too
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)

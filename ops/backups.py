@@ -13,7 +13,7 @@ from ops.site import Site
 
 BACKUP_SECONDS = 12 * 3600
 DRILL_SECONDS = 24 * 3600
-JOBS = {  # after how many seconds without success a job is late; backup/care.sh goes by the same
+JOBS = {  # after how many seconds without success a job is late; deploy/backup/care.sh goes by the same
     "wal": 120,
     "base": 26 * 3600,
     "dump": 26 * 3600,

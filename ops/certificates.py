@@ -1,6 +1,6 @@
 """`certificates`: gets one from an ACME server, such as Let's Encrypt, and sees that users meet it.
 
-What is renewed later, and when, is acme/care.py's business, in the certbot container; nginx takes it up by itself.
+deploy/certbot/care.py, in the certbot container, renews it later; nginx takes it up by itself.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def refuse_old_edge(site: Site) -> None:
 
 
 def look(site: Site) -> dict[str, Any]:
-    """Return what acme/care.py has written down, and the days left; empty before it has run."""
+    """Return what deploy/certbot/care.py has written down, and the days left; empty before it has run."""
     path = site.certificates / "status.json"
     if not path.exists():
         return {}

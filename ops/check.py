@@ -13,11 +13,11 @@ from ops.release import Release
 from ops.site import FILE, Site
 
 MOUNTED = (
-    "postgres",
-    "pgbouncer",
-    "acme",
-    "backup",
-    "observability",
+    "deploy/postgres",
+    "deploy/pgbouncer",
+    "deploy/certbot",
+    "deploy/backup",
+    "deploy/observability",
 )  # of a bundle, besides nginx'; mirrored file by file, so that the folder stays the same
 FREE_BYTES = 2 * 2**30
 START_SECONDS = 900  # on a new server it fetches images first
@@ -110,7 +110,11 @@ def install(site: Site, found: Release) -> str:
         return ""
     files.swap(found.bundle / "ops", site.folder / "ops")
     brought = [name for name in MOUNTED if (found.bundle / name).is_dir()]  # an older release may lack one
-    cared_for = {"acme": ("certbot",), "backup": site.keepers, "observability": site.watchers}  # who runs their files
+    cared_for = {
+        "deploy/certbot": ("certbot",),
+        "deploy/backup": site.keepers,
+        "deploy/observability": site.watchers,
+    }  # who runs their files
     changed = [
         name for name in cared_for if name in brought and not files.same(found.bundle / name, site.folder / name)
     ]

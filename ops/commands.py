@@ -7,7 +7,7 @@ from pathlib import Path
 
 Words = list[str]
 
-CARE = ["python3", "-B", "/opt/acme/care.py"]  # acme/care.py, as the compose file mounts it
+CARE = ["python3", "-B", "/opt/certbot/care.py"]  # deploy/certbot/care.py, as the compose file mounts it
 BACKUP = ["bash", "/opt/backup/care.sh"]  # backup/, likewise
 EDGE = "/etc/nginx/edge"  # where nginx finds its configuration
 PRODUCTION = "scripts/check_production.py"  # in the application's image

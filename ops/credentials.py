@@ -28,7 +28,7 @@ OWNERS = {
 RESTIC = "# NAME='value', a line each, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n"
 
 # What the cache may do: its own keys, the channel on which processes tell each other of changes, and no command
-# besides those that app/cache_stores.py and app/near_cache.py send.
+# besides those that app/cache/stores/redis.py and app/cache/stores/local.py send.
 CACHE_RIGHTS = (
     "resetkeys ~cache:* resetchannels &cache:changed -@all +mget +set +del +hincrby +hgetall +dbsize +info +ping "
     "+publish +subscribe +unsubscribe +hello +auth +select +client|setinfo +client|setname"

@@ -1,6 +1,6 @@
 """What a check says, of the server or of the application: the same form for both.
 
-app/production_check/finding.py says it in the image, which comes as JSON: neither place has the other's code.
+app/checks/finding.py says it in the image, which comes as JSON: neither place has the other's code.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python scripts/build_static.py FROM TO
 
 TO/identity gets each of them, TO/gzip and TO/zstd those that get smaller by it; in each they lie where they are asked
-for, in static/. The names are the application's own (app/static_files.py).
+for, in static/. The names are the application's own (app/http/static_files.py).
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # the application, wherever this is called from
 
-from app.static_files import StaticFiles  # noqa: E402
+from app.http.static_files import StaticFiles  # noqa: E402
 
 SMALLER = 0.95  # of its size, at most, or it is not worth a client's unpacking it
 

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # the application, wherever this is called from
 
-from migration_check import steps  # noqa: E402
+from deploy.migration_check import steps  # noqa: E402
 
 
 def main() -> int:
@@ -35,7 +35,9 @@ def main() -> int:
 
 def on_own_postgres(folder: Path) -> steps.Report:
     """Check the migrations on a Postgres that is started for them and thrown away."""
-    servers = importlib.import_module("tests.integration.postgres_server")  # the tests' own; they are not type-checked
+    servers = importlib.import_module(
+        "tests.support.integration.postgres_server"
+    )  # the tests' own; they are not type-checked
     with tempfile.TemporaryDirectory(prefix="check-migrations-") as place:
         home = Path(place)
         home.chmod(0o711)  # as root, Postgres runs as another user, who must get to its folders

@@ -10,7 +10,7 @@ from typing import Any
 from dashboard import time, well
 from dashboard.panel import Dashboard, Panel
 
-FOLDER = Path(__file__).parent.parent / "observability/grafana/dashboards"
+FOLDER = Path(__file__).parent.parent / "deploy/observability/grafana/dashboards"
 PAGES = (well.PAGE, time.PAGE)
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
 GRID = 24  # columns

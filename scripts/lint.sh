@@ -23,15 +23,15 @@ main() {
   check ruff $bin/ruff check .
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
-  check shellcheck $bin/shellcheck scripts/*.sh postgres/*.sh pgbouncer/*.sh nginx/start/* nginx/take-up.sh observability/*.sh .ci/run
-  check "shellcheck (backup)" $bin/shellcheck -x -P backup backup/*.sh
+  check shellcheck $bin/shellcheck scripts/*.sh deploy/postgres/*.sh deploy/pgbouncer/*.sh nginx/start/* nginx/take-up.sh deploy/observability/*.sh .ci/run
+  check "shellcheck (backup)" $bin/shellcheck -x -P deploy/backup deploy/backup/*.sh
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
-  check "hadolint (pgbouncer)" $bin/hadolint --ignore DL3008 pgbouncer/Dockerfile # Debian keeps no version but the newest
+  check "hadolint (pgbouncer)" $bin/hadolint --ignore DL3008 deploy/pgbouncer/Dockerfile # Debian keeps no version but the newest
   check gixy $bin/python scripts/lint_edge.py
-  check "shellcheck (tests)" $bin/shellcheck tests/stack/workflow/server/start.sh
-  check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/stack/workflow/*/Dockerfile tests/stack/tools/Dockerfile
+  check "shellcheck (tests)" $bin/shellcheck tests/support/stack/workflow/server/start.sh
+  check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/support/stack/workflow/*/Dockerfile tests/support/stack/tools/Dockerfile
   check actionlint $bin/actionlint -shellcheck $bin/shellcheck .github/workflows/*.yml
-  check zizmor $bin/zizmor --offline --strict-collection --quiet .github tests/stack/workflow/actions
+  check zizmor $bin/zizmor --offline --strict-collection --quiet .github tests/support/stack/workflow/actions
   check migrations $bin/python scripts/check_migrations.py
   check metrics $bin/python scripts/metrics_page.py --check
   if docker compose version >/dev/null 2>&1; then

@@ -9,13 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.metric_declarations import DECLARATIONS, Metric  # noqa: E402 - found by the line above
+from app.observability.metric_declarations import DECLARATIONS, Metric  # noqa: E402 - found by the line above
 
 PAGE = ROOT / "docs/metrics.md"
 INTRODUCTION = """\
 # Metrics
 
-Made by `scripts/metrics_page.py` from `app/metric_declarations.py`: change that, and run the script with
+Made by `scripts/metrics_page.py` from `app/observability/metric_declarations.py`: change that, and run the script with
 `.venv/bin/python`.
 
 Each container of the application says what it has counted at `/metrics` on its own port, in Prometheus' text format,

@@ -16,8 +16,8 @@ def check_production(context: click.Context, *, as_json: bool, strict: bool, bef
 
     It reads the application's settings and asks its servers. Exits with 1 if a check fails.
     """
-    from app.production_check import run  # noqa: PLC0415 - what serves requests does without all of it
-    from app.production_check.production import Production  # noqa: PLC0415 - likewise
+    from app.checks import run  # noqa: PLC0415 - what serves requests does without all of it
+    from app.checks.production import Production  # noqa: PLC0415 - likewise
 
     found = run.findings(Production(before_migrating=before_migrating))
     click.echo(json.dumps([asdict(each) for each in found]) if as_json else "\n".join(map(str, found)))

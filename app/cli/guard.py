@@ -7,8 +7,8 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
-from app.breaker import OpenError
-from app.database import DatabaseAwayError
+from app.db.circuit_breaker import OpenError
+from app.db.session import DatabaseAwayError
 
 
 def needs_database(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from app import migration_state
+from app.db import schema_state as migration_state
 
 
 @click.group()

@@ -4,7 +4,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from app import cache
+from app.cache import decorator as cache
 from app.cli.guard import needs_database
 from app.services import samples
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Model
-from app.models.types import Id, UtcDateTime, utc_now
+from app.db.session import Model
+from app.db.types import Id, UtcDateTime, utc_now
 
 
 class ApiToken(Model):

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Model
-from app.models.types import UtcDateTime
+from app.db.session import Model
+from app.db.types import UtcDateTime
 
 
 class IdempotencyKey(Model):

@@ -6,8 +6,8 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Model
-from app.models.types import Id, UtcDateTime, sorted_text, utc_now
+from app.db.session import Model
+from app.db.types import Id, UtcDateTime, sorted_text, utc_now
 
 MAX_PRICE = 10**12
 

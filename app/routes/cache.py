@@ -5,14 +5,14 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from app import cache
-from app.api_description import takes
 from app.auth import requires
-from app.cache_stores import UnavailableError
-from app.cache_tags import EVERYTHING, known
-from app.errors import RETRY_AFTER, Problem, problem
-from app.http_cache import no_content
-from app.openapi import ResourceBlueprint
+from app.cache import decorator as cache
+from app.cache.stores.redis import UnavailableError
+from app.cache.tags import EVERYTHING, known
+from app.http.conditional import no_content
+from app.http.documentation import takes
+from app.http.errors import RETRY_AFTER, Problem, problem
+from app.http.openapi import ResourceBlueprint
 
 blp = ResourceBlueprint("cache", __name__, url_prefix="/cache", description="Watch and empty the cache.")
 

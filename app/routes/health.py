@@ -5,8 +5,8 @@ from typing import Any
 from flask import current_app
 from marshmallow import Schema, fields
 
-from app import probes
-from app.openapi import ResourceBlueprint
+from app.http.openapi import ResourceBlueprint
+from app.observability import probes
 
 blp = ResourceBlueprint("health", __name__, url_prefix="/health", description="For load balancers and people on call.")
 

@@ -5,15 +5,15 @@ from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
-from app.api_description import takes
 from app.auth import requires
-from app.cache import cached
-from app.errors import Problem, problem
-from app.http_cache import json_answer, no_content, not_modified, require_match
-from app.idempotency import idempotent
-from app.openapi import ResourceBlueprint
-from app.pagination import MAX_ID, CursorError
-from app.request_body import MERGE_PATCH
+from app.cache.decorator import cached
+from app.http.conditional import json_answer, no_content, not_modified, require_match
+from app.http.documentation import takes
+from app.http.errors import Problem, problem
+from app.http.idempotency import idempotent
+from app.http.openapi import ResourceBlueprint
+from app.http.pagination import MAX_ID, CursorError
+from app.http.parsing import MERGE_PATCH
 from app.schemas.product import Product, ProductChange, ProductInput, ProductPage, ProductQuery, render
 from app.services import products
 

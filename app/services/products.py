@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, Text, and_, bindparam, func, literal_column, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from app import pagination
-from app.database import db, read, transaction
+from app.db.session import db, read, transaction
+from app.http import pagination
 from app.models import Product
 from app.models.product import SEARCH_VECTOR
 

@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from sqlalchemy import Table, create_engine, insert, select, text
 from sqlalchemy.pool import NullPool
 
-from app.database import db, read, transaction
+from app.db.session import db, read, transaction
 from app.models import Product
 
 PREFIX = "SAMPLE-"

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.database import read, transaction
+from app.db.session import read, transaction
+from app.db.types import utc_now
 from app.models import ApiToken
-from app.models.types import utc_now
 
 PREFIX = "tok_"  # lets a secret scanner recognise one that leaked
 USE_RESOLUTION = timedelta(

@@ -13,7 +13,7 @@ from ops.site import Site
 
 LITTLE = 0.1  # of a disk
 INODES = 0.02  # of those of a disk
-BACKUPS_MEBIBYTES = 3072  # BACKUP_FREE, as backup/lib.sh has it
+BACKUPS_MEBIBYTES = 3072  # BACKUP_FREE, as deploy/backup/lib.sh has it
 
 
 def check_disk(site: Site) -> Iterator[Finding]:

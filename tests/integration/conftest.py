@@ -8,13 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
-from app import cache, create_app
-from app.database import db
+from app import create_app
+from app.cache import decorator as cache
+from app.db.session import db
 from app.models import ApiToken, IdempotencyKey, Product
 from app.services import tokens
-from tests.integration.client import bearer
-from tests.integration.postgres_server import Postgres, postgres_programs
-from tests.integration.servers import Gunicorn, Valkey, temporary_folder
+from tests.support.integration.client import bearer
+from tests.support.integration.postgres_server import Postgres, postgres_programs
+from tests.support.integration.servers import Gunicorn, Valkey, temporary_folder
 
 TEMPLATE = "migrated"
 names = itertools.count(1)

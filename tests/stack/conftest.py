@@ -9,18 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.helpers import ROOT, wait_for
-from tests.stack import turns
-from tests.stack.compose import Stack, docker, has_engine
-from tests.stack.edge import Edge
-from tests.stack.project import copy
-from tests.stack.server import Registry, Server
+from tests.support.helpers import ROOT, wait_for
+from tests.support.stack import turns
+from tests.support.stack.compose import Stack, docker, has_engine
+from tests.support.stack.edge import Edge
+from tests.support.stack.project import copy
+from tests.support.stack.server import Registry, Server
 
 HERE = ROOT / "tests" / "stack"
 ANY = 400  # seconds
 
 if not has_engine():  # test_engine.py alone is collected, and says so in one line
-    collect_ignore = [path.name for path in HERE.glob("test_*.py") if path.name != "test_engine.py"]
+    collect_ignore = [str(path.relative_to(HERE)) for path in HERE.rglob("test_*.py") if path.name != "test_engine.py"]
 
 
 def pytest_collection_modifyitems(config, items):
@@ -222,7 +222,7 @@ def start_edge(edges, folder, image, settings):
     """Start Nginx before a stub, until EDGES are closed."""
     edge = Edge(folder, image, **settings)
     edges.callback(edge.destroy)
-    edge.start((HERE / "stub.py").read_text())
+    edge.start((ROOT / "tests/support/stack/stub.py").read_text())
     return edge
 
 
@@ -230,6 +230,6 @@ def start_edge(edges, folder, image, settings):
 def tools():
     """Return the image with what attacks and measures."""
     name = f"tools-{secrets.token_hex(4)}"
-    docker("build", "--quiet", f"--tag={name}", str(HERE / "tools"), timeout=300)
+    docker("build", "--quiet", f"--tag={name}", str(ROOT / "tests/support/stack/tools"), timeout=300)
     yield name
     docker("image", "rm", "--force", name, check=False)

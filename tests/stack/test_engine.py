@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests.helpers import ROOT
-from tests.stack.compose import has_engine
+from tests.support.helpers import ROOT
+from tests.support.stack.compose import has_engine
 
 if not has_engine():
     pytest.skip("the stack level needs a Docker engine with Compose, and none answers", allow_module_level=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 
 from app import create_app
-from app.logging_config import JSONFormatter
-from app.metrics import book
+from app.observability.logging import JSONFormatter
+from app.observability.metrics import book
 
 # No deadline: what is measured would be how busy the machine is.
 settings.register_profile("unit", max_examples=40, deadline=None)

@@ -7,7 +7,7 @@ from flask import Flask, g
 
 from app import auth
 from app.auth import SCOPES, requires
-from app.errors import Problem
+from app.http.errors import Problem
 
 app = Flask("guarded")
 SECRET = "tok_known"

@@ -1,10 +1,10 @@
-"""tests/stack/turns.py: which bad days a run tries, and that every one of them has its turn."""
+"""tests/support/stack/turns.py: which bad days a run tries, and that every one of them has its turn."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
-from tests.helpers import ROOT
-from tests.stack import turns
+from tests.support.helpers import ROOT
+from tests.support.stack import turns
 
 DAYS = sorted(turns.BAD_DAYS)
 
@@ -33,7 +33,7 @@ def tried(tests):
 
 def test_every_bad_day_is_a_file():
     """A name that is none would be a turn for nothing."""
-    assert [day for day in DAYS if not (ROOT / f"tests/stack/{day}.py").is_file()] == []
+    assert [day for day in DAYS if not any((ROOT / "tests/stack").glob(f"*/{day}.py"))] == []
 
 
 def test_so_many_days():

@@ -11,8 +11,8 @@ from ops.deploy import Wish
 from ops.edge import Answer
 from ops.operation import exclusive
 from ops.site import FILE, Site
-from tests.unit.ops.fake_image import Image
-from tests.unit.ops.fake_server import SECRETS, FakeRunner, Server
+from tests.support.ops.fake_image import Image
+from tests.support.ops.fake_server import SECRETS, FakeRunner, Server
 
 
 class Clock:
@@ -42,8 +42,8 @@ class Shop:
             (folder / path).write_text("split_clients $a $b { * web-blue; }\n", encoding="utf-8")
         for name in SECRETS:
             (folder / "secrets" / name).write_text("secret", encoding="utf-8")
-        for name in ("ops", "postgres", "pgbouncer", "acme", "backup", "observability", "nginx"):
-            (folder / name).mkdir()
+        for name in ("ops", *check.MOUNTED, "nginx"):
+            (folder / name).mkdir(parents=True)
 
     def site(self, *, dry=False):
         """Return what each command begins with."""
@@ -62,11 +62,11 @@ class Shop:
             FILE,
             "nginx/production.conf",
             "ops/__main__.py",
-            "postgres/roles.sh",
-            "pgbouncer/start.sh",
-            "acme/care.py",
-            "backup/care.sh",
-            "observability/prometheus.yml",
+            "deploy/postgres/roles.sh",
+            "deploy/pgbouncer/start.sh",
+            "deploy/certbot/care.py",
+            "deploy/backup/care.sh",
+            "deploy/observability/prometheus.yml",
         ):
             (bundle / name).parent.mkdir(parents=True, exist_ok=True)
             (bundle / name).write_text(commit, encoding="utf-8")

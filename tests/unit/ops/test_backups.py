@@ -11,7 +11,7 @@ FULL = Backup("full", "20261101T020000Z-full", "7-1", 900, 1000, 40, "")
 
 
 def put(shop, job, **state):
-    """Write down how a job went, as backup/lib.sh does."""
+    """Write down how a job went, as deploy/backup/lib.sh does."""
     shop.site().backup_states.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{name}={value}\n" for name, value in state.items())
     (shop.site().backup_states / job).write_text(text, encoding="utf-8")
@@ -76,7 +76,7 @@ def test_nothing_yet(shop):
 
 
 def test_catalogue(shop):
-    """What backup/list.sh prints is read; backups are in the order in which they ended."""
+    """What deploy/backup/list.sh prints is read; backups are in the order in which they ended."""
     later = {**vars(FULL), "name": "later", "ended": 1500, "first": "0/1"}
     shop.server.backups = [later, vars(FULL), {"kind": "wal", "lineage": "7-1", "until": 3000, "megabytes": 16}]
     found = backups.catalogue(shop.site())

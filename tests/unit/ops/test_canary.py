@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ops import canary
 from ops.canary import Count, Watch
 from ops.errors import Failure
-from tests.helpers import ROOT
-from tests.unit.ops.faults import Killed
+from tests.support.helpers import ROOT
+from tests.support.ops.faults import Killed
 
 
 def line(upstream, status, upstream_s="0.004"):

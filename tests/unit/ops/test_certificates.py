@@ -8,7 +8,7 @@ import pytest
 
 from ops import certificates, cli, edge, init
 from ops.errors import Failure, Refusal
-from tests.unit.ops.fake_server import FakeRunner
+from tests.support.ops.fake_server import FakeRunner
 
 OLD, NEW = b"the placeholder", b"the authority's"
 
@@ -19,7 +19,7 @@ def pem(der):
 
 
 def status(**details):
-    """Return what acme/care.py writes down."""
+    """Return what deploy/certbot/care.py writes down."""
     end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 30 * 86400))
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     known = {"names": ["shop.example"], "issuer": "CN=Authority", "placeholder": False, "not_after": end, "error": ""}

@@ -7,8 +7,8 @@ import pytest
 
 from ops import check, release
 from ops.errors import Refusal
-from tests.helpers import ROOT
-from tests.unit.ops.faults import failing
+from tests.support.helpers import ROOT
+from tests.support.ops.faults import failing
 
 
 def test_well(shop):
@@ -118,9 +118,9 @@ def test_watchers_change(shop):
 @pytest.mark.parametrize(
     ("name", "services"),
     [
-        ("acme/care.py", "certbot"),
-        ("backup/care.sh", "wal backup drill"),
-        ("observability/prometheus.yml", "prometheus"),
+        ("deploy/certbot/care.py", "certbot"),
+        ("deploy/backup/care.sh", "wal backup drill"),
+        ("deploy/observability/prometheus.yml", "prometheus"),
     ],
 )
 def test_changed_care(shop, name, services):
@@ -137,9 +137,9 @@ def test_changed_care(shop, name, services):
 def test_an_older_bundle(shop):
     """What an older release does not bring yet stays as it is: a rollback to it is not stopped by that."""
     second = shop.fetched("second")
-    shutil.rmtree(release.bundle_of(shop.site(), second.name) / "pgbouncer")
+    shutil.rmtree(release.bundle_of(shop.site(), second.name) / "deploy/pgbouncer")
     assert check.install(shop.site(), release.find(shop.site(), second.name)) == ""
-    assert (shop.folder / "pgbouncer/start.sh").read_text(encoding="utf-8") == "first"
+    assert (shop.folder / "deploy/pgbouncer/start.sh").read_text(encoding="utf-8") == "first"
 
 
 def test_the_bundle_is_what_is_installed():

@@ -7,7 +7,7 @@ import pytest
 
 from ops import cli, fetch
 from ops.errors import Interrupted
-from tests.unit.ops.fake_server import FakeRunner
+from tests.support.ops.fake_server import FakeRunner
 
 TAG = "registry.example/shop:latest"
 

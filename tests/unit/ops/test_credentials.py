@@ -9,7 +9,7 @@ import pytest
 
 from ops import credentials
 from ops.errors import Refusal
-from tests.helpers import ROOT
+from tests.support.helpers import ROOT
 
 COMPOSE = (ROOT / "docker-compose.prod.yml").read_text(encoding="utf-8")
 URLS = {"database_url": "app_password", "owner_database_url": "owner_password", "cache_url": "cache"}
@@ -54,7 +54,7 @@ def test_url_hosts(made):
 
 def test_roles(made):
     """The application and the migrations come as the roles that the database's first start makes."""
-    text = (ROOT / "postgres/roles.sh").read_text(encoding="utf-8")
+    text = (ROOT / "deploy/postgres/roles.sh").read_text(encoding="utf-8")
     assert {urlsplit(made[url]).username for url in ("database_url", "owner_database_url")} == {"app", "app_owner"}
     assert "/run/secrets/app_password" in text or "app_password" in text
 
@@ -96,7 +96,7 @@ def test_monitoring(made, rules):
 
 def test_the_exporter_finds_its_passwords(made):
     """The addresses with which passwords are kept are those that Prometheus has the exporter ask, as that user."""
-    config = (ROOT / "observability/prometheus.yml").read_text(encoding="utf-8")
+    config = (ROOT / "deploy/observability/prometheus.yml").read_text(encoding="utf-8")
     [hosts] = re.findall(r"targets: \[(redis-.+)\]", config)
     assert "replacement: redis://$1:6379" in config
     assert "--redis.user=monitor" in COMPOSE

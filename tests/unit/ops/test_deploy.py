@@ -42,7 +42,7 @@ def test_nginx_is_asked_before_a_reload(shop):
 def test_bundle(shop):
     """The files in the server's folder are those of the release that serves."""
     shop.deploy(shop.fetched("second"))
-    names = (FILE, "nginx/production.conf", "ops/__main__.py", "postgres/roles.sh")
+    names = (FILE, "nginx/production.conf", "ops/__main__.py", "deploy/postgres/roles.sh")
     assert {(shop.folder / name).read_text(encoding="utf-8") for name in names} == {"second"}
 
 

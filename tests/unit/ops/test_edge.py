@@ -7,8 +7,8 @@ import pytest
 from ops import edge
 from ops.errors import Failure
 from ops.serving import Serving
-from tests.helpers import free_port
-from tests.unit.ops.faults import failing
+from tests.support.helpers import free_port
+from tests.support.ops.faults import failing
 
 real_ask_outside = edge.ask_outside  # before a fixture puts the fake server's in its place
 

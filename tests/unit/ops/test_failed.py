@@ -6,7 +6,7 @@ import pytest
 
 from ops import files, journal, release, serving
 from ops.errors import Failure
-from tests.unit.ops.faults import failing
+from tests.support.ops.faults import failing
 
 MIGRATION = '[{"revision": "0007", "contract": false, "title": "add a price"}]'
 

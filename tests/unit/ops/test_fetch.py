@@ -10,8 +10,8 @@ from ops import fetch, release
 from ops.errors import Failure, Refusal
 from ops.lock import INHERITED
 from ops.site import FILE
-from tests.unit.ops.fake_image import Image
-from tests.unit.ops.faults import failing
+from tests.support.ops.fake_image import Image
+from tests.support.ops.faults import failing
 
 DIGEST = "sha256:" + "0a" * 32
 

@@ -14,8 +14,8 @@ from ops.errors import Failure
 from ops.finding import FAIL, PASS, WARN
 from ops.host import care, checks, clock, disk, files, services
 from ops.host import edge as met
-from tests.helpers import ROOT
-from tests.unit.ops.fake_server import SECRETS
+from tests.support.helpers import ROOT
+from tests.support.ops.fake_server import SECRETS
 
 GIB = 2**30
 
@@ -124,7 +124,7 @@ def test_disk_of_backups(shop, room):
 
 
 def note(shop, job, **state):
-    """Write down how a job went, as backup/status.sh does."""
+    """Write down how a job went, as deploy/backup/status.sh does."""
     folder = shop.site().backup_states
     folder.mkdir(parents=True, exist_ok=True)
     now = int(time.time())
@@ -180,7 +180,7 @@ def test_offsite(shop, optional, state):
 
 
 def certificate(shop, days=60.0, **details):
-    """Write down how the certificate stands, as acme/care.py does."""
+    """Write down how the certificate stands, as deploy/certbot/care.py does."""
     end, now = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + left)) for left in (days * 86400, 0))
     known = {"names": ["shop.example"], "issuer": "CN=Authority", "placeholder": False, "not_after": end, "error": ""}
     (shop.folder / "certificates").mkdir()

@@ -10,8 +10,8 @@ from ops import certificates, check, credentials, init
 from ops.errors import Failure, Refusal
 from ops.serving import Serving
 from ops.site import FILE, Site
-from tests.unit.ops.fake_server import FakeRunner, Server
-from tests.unit.ops.faults import failing
+from tests.support.ops.fake_server import FakeRunner, Server
+from tests.support.ops.faults import failing
 
 
 class NewServer:

@@ -6,7 +6,7 @@ import pytest
 
 from ops import files, release
 from ops.operation import FINISHED
-from tests.unit.ops.faults import CommandError, Killed, failing
+from tests.support.ops.faults import CommandError, Killed, failing
 
 BEFORE = ("check", "migrate", "start", "ready", "smoke", "switch", "verify")
 ENDS = ("ok", "failed", "interrupted")

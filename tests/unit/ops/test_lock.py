@@ -11,7 +11,7 @@ import pytest
 from ops.errors import Refusal
 from ops.lock import INHERITED, holder, locked
 from ops.runner import Runner
-from tests.helpers import ROOT, wait_for
+from tests.support.helpers import ROOT, wait_for
 
 HOLD = """
 import sys

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ops.errors import Failure
-from tests.unit.ops.faults import failing
+from tests.support.ops.faults import failing
 
 EXPAND = {"revision": "0007", "contract": False, "title": "add a price"}
 CONTRACT = {"revision": "0008", "contract": True, "title": "drop the old price"}

@@ -9,9 +9,9 @@ import pytest
 from ops import cli, commands, finding, production
 from ops.errors import Failure
 from ops.host import checks
-from tests.unit.ops.fake_image import Image
-from tests.unit.ops.fake_server import FakeRunner
-from tests.unit.ops.faults import failing
+from tests.support.ops.fake_image import Image
+from tests.support.ops.fake_server import FakeRunner
+from tests.support.ops.faults import failing
 
 PASSED = {"check": "rights", "state": "PASS", "reason": "app cannot change the schema.", "remedy": ""}
 WARNED = {"check": "pooler", "state": "WARN", "reason": "a statement may take 2000 ms.", "remedy": "Make it anew."}

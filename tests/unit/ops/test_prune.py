@@ -7,7 +7,7 @@ import pytest
 from ops import files, history, prune, release
 from ops.errors import Failure
 from ops.serving import COLOURS
-from tests.unit.ops.faults import failing
+from tests.support.ops.faults import failing
 
 MIGRATION = '[{"revision": "0007", "contract": false, "title": "add a price"}]'
 COMMITS = ["second", "third", "fourth", "fifth", "sixth", "seventh"]

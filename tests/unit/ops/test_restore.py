@@ -8,7 +8,7 @@ import pytest
 from ops import database, restore
 from ops.backups import Backup, Catalogue
 from ops.errors import Failure, Refusal
-from tests.unit.ops.faults import Killed, failing
+from tests.support.ops.faults import Killed, failing
 from tests.unit.ops.test_killed import Death
 
 FULL = Backup("full", "20261101T020000Z-full", "7-1", 900, 1000, 40, "")

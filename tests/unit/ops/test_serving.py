@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ops import serving
 from ops.errors import Failure
 from ops.serving import COLOURS, DOORS, Serving
-from tests.helpers import ROOT
+from tests.support.helpers import ROOT
 
 SNIPPETS = ROOT / "nginx/snippets"
 ANY = st.builds(Serving, st.sampled_from(COLOURS), st.integers(0, 99))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.support.helpers import ROOT
 
 FILES = sorted((ROOT / "ops").rglob("*.py"))
 

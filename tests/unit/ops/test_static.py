@@ -10,7 +10,7 @@ import pytest
 from ops import edge, files, init, prune, release, static
 from ops.errors import Failure
 from ops.serving import Serving
-from tests.unit.ops.faults import Killed
+from tests.support.ops.faults import Killed
 
 STYLE = "identity/static/docs.{}.css"
 COMMITS = ["second", "third", "fourth", "fifth", "sixth", "seventh"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ops import status
-from tests.unit.ops.faults import Killed
+from tests.support.ops.faults import Killed
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from ops import database, upgrade
 from ops.errors import Failure, Refusal
-from tests.unit.ops.faults import failing
+from tests.support.ops.faults import failing
 from tests.unit.ops.test_killed import Death, Killed
 from tests.unit.ops.test_restore import FULL, STEPS
 

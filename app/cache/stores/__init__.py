@@ -1,0 +1,1 @@
+"""Where the response cache stores its entries."""

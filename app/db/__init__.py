@@ -1,0 +1,1 @@
+"""The database: engine, sessions, circuit breaker, state of the schema."""

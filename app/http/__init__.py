@@ -1,0 +1,1 @@
+"""HTTP as the application speaks it, whatever the resource: errors, conditional requests, pages, proxies."""

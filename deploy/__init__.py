@@ -1,0 +1,1 @@
+"""What a server runs beside the application and the edge."""

@@ -1,0 +1,35 @@
+"""The OpenAPI description, held against the server that runs by Schemathesis, every check on."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.helpers import ROOT
+
+CONFIG = ROOT / "tests/support/integration/schemathesis.toml"
+EXAMPLES = 6  # for each operation, on top of the systematic ones
+
+
+@pytest.fixture(scope="module")
+def server(serve, postgres_url, valkey):
+    """A server with one worker."""
+    return serve(postgres_url, valkey.url)
+
+
+def test_the_api_is_as_it_is_described(server, auth_for, postgres_url, folder):
+    """For good, bad and missing input every operation answers as described: no 500 and nothing undocumented."""
+    token = auth_for(postgres_url)["Authorization"].removeprefix("Bearer ")
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "run", "--no-color"]
+    command += ["--checks", "all", "--max-examples", str(EXAMPLES), "--generation-deterministic"]
+    command += [f"http://127.0.0.1:{server.port}/api/openapi.json"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "API_TOKEN": token}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tested: 12" in done.stdout
+    assert int(re.search(r"(\d+) generated", done.stdout)[1]) > 500
+    assert "Traceback" not in server.log.read_text()

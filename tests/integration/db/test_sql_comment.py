@@ -1,0 +1,64 @@
+"""Which request a statement is of: Postgres tells, while the statement waits."""
+
+import contextlib
+import threading
+
+import psycopg2
+import pytest
+
+from tests.support.helpers import wait_for
+from tests.support.integration.client import ask, product
+
+ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture(scope="module")
+def server(serve, postgres_url, valkey):
+    """A server behind a proxy whose word about ids counts."""
+    return serve(postgres_url, valkey.url, TRUSTED_PROXIES="1", GUNICORN_THREADS="2")
+
+
+@pytest.fixture(scope="module")
+def auth(auth_for, postgres_url):
+    """The headers of a client that may write, with an id."""
+    return auth_for(postgres_url) | {"X-Request-ID": ID}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/products"),
+        ("GET", "/api/products?q=red+mug&price_min=1&price_max=900000&currency=EUR&sort=-price"),
+    ],
+)
+def test_a_waiting_statement_names_its_request(server, auth, postgres_url, method, path):
+    """While a request waits for a lock, its id stands in pg_stat_activity, behind the longest of the statements too."""
+    with contextlib.closing(psycopg2.connect(postgres_url)) as holder:
+        holder.cursor().execute("LOCK TABLE products IN ACCESS EXCLUSIVE MODE")
+        body = product() if method == "POST" else None
+        request = threading.Thread(target=ask, args=(server.port, method, path, body, auth))
+        request.start()
+        (query,) = wait_for(lambda: waiting(holder), pause=0.01)
+        holder.rollback()
+        request.join()
+    assert query.endswith(f" /* request_id={ID} */")
+
+
+def waiting(connection):
+    """Return the statements that wait for a lock."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction the view would stay as it was
+    cursor.execute("SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return [query for (query,) in cursor]
+
+
+def test_statements_are_counted_as_the_same(postgres_url):
+    """The same statement of two requests has one number, by which pg_stat_statements counts it."""
+    with contextlib.closing(psycopg2.connect(postgres_url)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SET compute_query_id = on")
+        numbers = set()
+        for number in (1, 2):
+            cursor.execute(f"EXPLAIN (VERBOSE) SELECT {number} FROM products /* request_id=request-{number} */")
+            numbers |= {line for (line,) in cursor if line.startswith("Query Identifier")}
+    assert len(numbers) == 1

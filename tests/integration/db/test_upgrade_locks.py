@@ -1,0 +1,133 @@
+"""`flask db upgrade` that meets a lock: it gives up in time, tries again, and the old release goes on serving."""
+
+import contextlib
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from tests.integration.conftest import fresh_database
+from tests.support.integration.migration_folder import extended, replace, run, session, start
+
+COLUMN = 'op.add_column("products", sa.Column("colour", sa.String(20)))'
+COLUMNS = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'colour'"
+REPEATABLE = """
+with op.get_context().autocommit_block():
+    op.drop_index("ix_api_tokens_scopes", postgresql_concurrently=True, if_exists=True)
+    op.create_index("ix_api_tokens_scopes", "api_tokens", ["scopes"], postgresql_concurrently=True)
+"""
+VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid"
+
+
+@pytest.fixture
+def url(postgres):
+    """A migrated database of this test's own."""
+    return fresh_database(postgres)
+
+
+@pytest.fixture
+def sql(url):
+    """Run a statement, over one connection."""
+    with session(url) as execute:
+        yield execute
+
+
+@pytest.fixture
+def idle(url):
+    """A transaction that has read the products and is left open, which every ALTER must wait for."""
+    with contextlib.closing(psycopg2.connect(url, application_name="forgotten")) as connection:
+        connection.cursor().execute("SELECT count(*) FROM products")
+        yield connection
+
+
+def revision(sql):
+    """Return the revision of the database."""
+    return sql("SELECT version_num FROM alembic_version")[0][0]
+
+
+class Reader(threading.Thread):
+    """Reads the products again and again, with the application's limit on a statement."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.url, self.slowest, self.failed, self.ended = url, 0.0, [], threading.Event()
+
+    def run(self):
+        """Read every 20 ms until told to end."""
+        with contextlib.closing(psycopg2.connect(self.url, options="-c statement_timeout=2000")) as connection:
+            connection.autocommit = True
+            while not self.ended.wait(0.02):
+                begun = time.monotonic()
+                try:
+                    connection.cursor().execute("SELECT count(*) FROM products")
+                except psycopg2.Error as error:
+                    self.failed.append(str(error))
+                self.slowest = max(self.slowest, time.monotonic() - begun)
+
+
+@pytest.fixture
+def reader(url):
+    """A reader that is at work."""
+    thread = Reader(url)
+    thread.start()
+    yield thread
+    thread.ended.set()
+    thread.join(10)
+
+
+def test_a_lock_that_is_never_to_be_had(url, sql, idle, reader, tmp_path):
+    """Behind an idle transaction an upgrade gives up in time with one line that names it; no reader fails meanwhile."""
+    before, begun = revision(sql), time.monotonic()
+    done = run(url, extended(tmp_path, COLUMN), "upgrade")
+    took = time.monotonic() - begun
+    assert (done.returncode, took < 20) == (1, True), (took, done.stderr)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: Not migrated: a lock was not to be had within 1 s, 3 times; pid ")
+    for part in (f"pid {idle.info.backend_pid} (forgotten", "idle in transaction", "holds products", "goes on serving"):
+        assert part in last
+    assert "Traceback" not in done.stderr
+    assert (revision(sql), sql(COLUMNS)) == (before, [(0,)])
+    assert (reader.failed, reader.slowest < 2) == ([], True), reader.slowest
+    assert reader.slowest > 0.5  # it did meet the ALTER
+
+
+def test_a_lock_that_comes_free(url, sql, idle, tmp_path):
+    """An upgrade that met a lock tries again, and succeeds when it is gone."""
+    process = start(url, extended(tmp_path, COLUMN), "upgrade")
+    try:
+        assert any("trying again" in line for line in process.stderr)
+        idle.rollback()
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, revision(sql), sql(COLUMNS)) == (0, "added1", [(1,)])
+
+
+def test_an_index_that_met_a_lock(url, sql, tmp_path):
+    """A concurrent index whose first try left an invalid one behind is built by the next, if it drops that first."""
+    with contextlib.closing(psycopg2.connect(url)) as writer:
+        writer.cursor().execute("INSERT INTO api_tokens VALUES (1, 'n', 'h', 's', now())")
+        process = start(url, extended(tmp_path, REPEATABLE), "upgrade")
+        try:
+            assert any("trying again" in line for line in process.stderr)
+            assert sql(f"{VALID} = 'ix_api_tokens_scopes'::regclass") == [(False,)]
+            writer.rollback()
+            process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, sql(f"{VALID} = 'ix_api_tokens_scopes'::regclass")) == (0, [(True,)])
+
+
+def test_a_role_with_few_rights(url, sql, tmp_path):
+    """The message names who holds the lock to a role that may not look into others' sessions, too."""
+    sql("CREATE ROLE few_rights LOGIN")
+    sql("ALTER TABLE products OWNER TO few_rights")
+    sql("GRANT SELECT ON alembic_version, applied_migrations TO few_rights")
+    folder = extended(tmp_path, COLUMN)
+    replace(folder, "PAUSES = (2, 4)", "PAUSES = ()")
+    with contextlib.closing(psycopg2.connect(url, application_name="forgotten")) as idle:
+        idle.cursor().execute("SELECT count(*) FROM products")
+        pid = idle.info.backend_pid
+        done = run(url.replace("postgres@", "few_rights@"), folder, "upgrade")
+    assert f"pid {pid} (forgotten, role postgres, state unknown) holds products" in done.stderr

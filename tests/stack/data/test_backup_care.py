@@ -1,0 +1,131 @@
+"""Backups look after themselves, and are loud where they cannot."""
+
+import secrets
+
+import pytest
+
+from tests.support.helpers import wait_for
+from tests.support.stack.compose import docker
+from tests.support.stack.writer import Writer, lost
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def shell(server, script, *words):
+    """Run a script beside the backups, and return what it prints."""
+    return server.compose("exec", "-T", "backup", "bash", "-euc", script, *words).stdout.strip()
+
+
+def jobs(server):
+    """Return how each job that makes backups went."""
+    return server.status()["backups"]
+
+
+def names(server):
+    """Return the names of all backups."""
+    return [each["name"] for each in server.backups()]
+
+
+def dumps(server):
+    """Return the names of all dumps."""
+    return [name for name in names(server) if name.endswith("-dump")]
+
+
+@pytest.fixture
+def small_disk(data):
+    """Let backups lie on a disk of their own that holds 400 MiB; return what runs a command on it."""
+    name = f"small-{secrets.token_hex(4)}"
+    options = ("type=tmpfs", "device=tmpfs", "o=size=400m,uid=999,gid=999,mode=0700")
+    docker("volume", "create", *[f"--opt={option}" for option in options], name)
+    words = ("--volume", f"{name}:/disk", "--user=999:999", "--entrypoint=sleep", "postgres:18", "infinity")
+    docker("run", "--detach", f"--name={name}", *words)  # or it would not be mounted
+    settings = data.folder / ".env"
+    before = settings.read_text()
+    path = docker("volume", "inspect", "--format={{.Mountpoint}}", name).stdout.strip()
+    settings.write_text(f"{before}BACKUP_FOLDER={path}\nBACKUP_FREE=64\n")
+    data.compose("up", "--detach", "--no-deps", "wal", "backup", "drill")
+    yield lambda script: docker("exec", name, "bash", "-euc", script)
+    settings.write_text(before)
+    data.compose("up", "--detach", "--no-deps", "wal", "backup", "drill")
+    docker("rm", "--force", name)
+    docker("volume", "rm", name)
+    data.ops("backup")
+    wait_for(lambda: not data.backup_faults(), seconds=60)
+
+
+def test_a_full_disk_stops_backups_and_not_the_database(data, small_disk):
+    """Where the disk of backups is full, that is said, and users go on writing; what was missed comes later."""
+    wait_for(lambda: not data.backup_faults() and len(names(data)) == 2, seconds=60)
+    small_disk("dd if=/dev/zero of=/disk/filler bs=1M count=400 status=none || true")
+    with Writer(data, data.token()) as writer:
+        wait_for(lambda: "are to stay free" in jobs(data)["wal"].get("error", ""), seconds=60)
+        done = data.ops("backup", check=False)
+        assert (done.returncode, "are to stay free" in done.stdout) == (1, True), done.stdout
+        assert "are to stay free" in jobs(data)["dump"]["error"]
+        assert "IT FAILS since" in data.ops("status").stdout
+        assert not data.is_well("backup")
+        writer.more()
+        assert writer.refused == []
+        small_disk("rm /disk/filler")
+        wait_for(lambda: "error" not in jobs(data)["wal"], seconds=60)
+    assert lost(data, writer) == []
+    data.ops("drill")
+    assert len(names(data)) == 2  # what was there is there, and nothing half
+
+
+def test_a_drill_notices_what_a_restore_would_not_bring_back(data):
+    """A backup that is not the database's is found out by the drill, and the status says so until one succeeds."""
+    data.ops("backup")
+    script = 'file=$(ls -d /backups/dumps/2* | tail -n 1)/fingerprint; sed -i "$0" "$file"; cd "${file%/*}"'
+    shell(
+        data, f"{script}; sha256sum app.dump roles.sql fingerprint >SHA256SUMS", "s/^rows of public.products|[0-9]*/&9/"
+    )
+    done = data.ops("drill", check=False)
+    assert (done.returncode, "What was restored differs" in done.stdout) == (1, True), done.stdout
+    assert "What was restored differs" in jobs(data)["drill"]["error"]
+    data.ops("backup")
+    done = data.ops("drill")
+    assert "is the live database" in done.stdout
+    assert "error" not in jobs(data)["drill"]
+
+
+def test_an_empty_database_does_not_push_the_backups_out(data):
+    """A database that began anew, as after a lost disk, is not backed up in the lost one's place, and that is said."""
+    before = names(data)
+    script = (
+        'for each in /backups/[0-9]*-[0-9]*; do mv "$each" "/backups/1${each#/backups/}"; done; date +%s >/tmp/asked'
+    )
+    shell(data, script)
+    try:
+        wait_for(lambda: "python3 -m ops restore" in jobs(data)["base"].get("error", ""), seconds=60)
+        assert len(names(data)) == len(before)
+    finally:
+        shell(data, 'for each in /backups/1[0-9]*-[0-9]*; do mv "$each" "/backups/${each#/backups/1}"; done')
+    data.ops("backup")
+
+
+def test_old_backups_go_and_what_a_restore_needs_stays(data):
+    """What leads only to times before the last days goes; the full backup that leads to their first second stays."""
+    while len(dumps(data)) < 3:
+        data.ops("backup")
+    old, about = names(data), "/backups/dumps/2*/about /backups/*-*/base/2*/about"
+    shell(data, f"sed -i.before -E 's/^(started|ended)=.*/\\1=1000000/' {about}")
+    try:
+        data.ops("backup")
+        assert len(dumps(data)) == 3
+        assert any(name in old and name.endswith("-full") for name in names(data))
+        data.ops("drill")
+        lines = shell(data, "ls /backups/*-*/wal").splitlines()
+        assert lines
+    finally:  # or they would lead other tests to times before they were made
+        shell(data, f'for each in {about}; do [[ ! -e $each.before ]] || mv "$each.before" "$each"; done')
+
+
+def test_prometheus_can_read_how_they_went(data):
+    """Inside the containers' network there are metrics of each job: when it last succeeded, how long it took."""
+    colour = data.status()["serving"]
+    script = "import urllib.request as u; print(u.urlopen('http://nginx:8004/metrics/backups').read().decode())"
+    text = data.compose("exec", "-T", f"web-{colour}", "python", "-c", script).stdout
+    for job in ("wal", "base", "dump", "drill"):
+        assert f'backup_last_success_timestamp_seconds{{job="{job}"}} 1' in text
+    assert 'backup_stream_behind_bytes{job="wal"} 0' in text

@@ -1,0 +1,77 @@
+"""Backups and restores that are killed at any moment: the next one works, and nothing half done is taken for whole."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+
+import pytest
+
+from tests.stack.data.test_restore import volume
+from tests.support.helpers import wait_for
+from tests.support.stack.compose import docker
+from tests.support.stack.writer import Writer, lost
+
+pytestmark = pytest.mark.timeout(600)
+BACKUP_SECONDS = 6  # about what both take
+BACKUPS, RESTORES = 7, 3  # moments
+CHANCE = random.SystemRandom()
+
+
+def where(backup):
+    """Return where a backup lies."""
+    return f"dumps/{backup['name']}" if backup["kind"] == "dump" else f"{backup['lineage']}/base/{backup['name']}"
+
+
+def kill_after(seconds, process):
+    """Kill a command and what it has started after so many seconds, unless it has ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+
+
+def test_killed_backups(data):
+    """After kill -9 of all that takes part, at random moments, a backup is made, and every one listed is whole."""
+    before = [where(each) for each in data.backups()]
+    for _ in range(BACKUPS):
+        kill_after(CHANCE.uniform(0, BACKUP_SECONDS), data.start_ops("backup", start_new_session=True))
+        docker("kill", "--signal", "KILL", f"{data.name}-backup-1")
+        data.compose("up", "--detach", "--no-deps", "backup")
+    data.ops("backup")
+    found = [where(each) for each in data.backups()]
+    assert set(before) < set(found)
+    for what in found:
+        words = ("bash", "/opt/backup/restore.sh", "verify", what)
+        data.compose("exec", "-T", "backup", *words)
+    assert (
+        data.compose("exec", "-T", "backup", "bash", "-c", "ls -d /backups/*/.2* /backups/*-*/base/.2* || true").stdout
+        == ""
+    )
+    wait_for(lambda: not data.backup_faults(), seconds=30)
+
+
+def kill_at(step, process):
+    """Kill a restore and what it has started, a moment after it has begun a step."""
+    for line in process.stdout:
+        if line.startswith(f"  {step}"):
+            break
+    kill_after(CHANCE.uniform(0, 1), process)
+
+
+STEPS = ("lay-out", "check", "flask", "change over", "start on", "serves")
+
+
+def test_killed_restores(data):
+    """After kill -9 in the middle of any step one of the two databases serves, and the next restore works."""
+    writer = Writer(data, data.token())
+    assert [writer.write() for _ in range(20)].count(None) == 0
+    for step in CHANCE.sample(STEPS, RESTORES):
+        kill_at(step, data.start_ops("restore", "--yes", start_new_session=True))
+    data.ops("restore", "--yes")
+    assert lost(data, writer) == []
+    assert data.ask("/api/products?limit=1", headers={"Cookie": "a=b"}).status == 200
+    kept = {entry[name] for entry in data.history() for name in ("volume", "replaced") if name in entry}
+    assert data.volumes() <= kept | {volume(data)}

@@ -1,0 +1,76 @@
+"""Moving to the next major version of Postgres: users read all the while, and nothing that was acknowledged is lost."""
+
+import re
+import threading
+
+import pytest
+
+from tests.stack.data.test_restore import volume
+from tests.support.helpers import ROOT
+from tests.support.stack.compose import docker
+from tests.support.stack.writer import Writer, lost
+
+pytestmark = pytest.mark.timeout(300)
+OLD = "postgres:17"
+
+
+@pytest.fixture(scope="module")
+def site(new_server, one):
+    """Return a server on which the first release serves from the version before."""
+    if docker("image", "inspect", OLD, check=False).returncode:
+        docker("build", "--quiet", f"--tag={OLD}", str(ROOT / "tests/support/stack/old_postgres"), timeout=300)
+    server = new_server(POSTGRES_MAJOR=17)
+    server.ops("deploy", one)
+    return server
+
+
+def read(server, over, failures):
+    """Read, past every cache, until it is over; note what failed."""
+    while not over.is_set():
+        answer = server.ask("/api/products?limit=1", headers={"Cookie": "a=b"})
+        if answer.status != 200:
+            failures.append(answer.status)
+        over.wait(0.1)
+
+
+def version(server):
+    """Return the major version of the database that serves."""
+    return int(server.sql("SHOW server_version_num")[0]) // 10000
+
+
+def test_a_newer_version_serves_what_the_old_one_had(site, figure):
+    """After the command the newer version serves; each acknowledged write is there, and the old volume is kept."""
+    before, over, failures = volume(site), threading.Event(), []
+    reader = threading.Thread(target=read, args=(site, over, failures))
+    with Writer(site, site.token()) as writer:
+        reader.start()
+        writer.more()
+        done = site.ops("upgrade", "18", "--yes")
+        writer.more()
+    over.set()
+    reader.join(30)
+    took = re.findall(r"^  (read-only|dump|lay-out|change over) done in ([\d.]+) s", done.stdout, re.MULTILINE)
+    seen = f"{len(writer.acknowledged)} acknowledged, {len(writer.refused)} refused, {len(failures)} reads failed"
+    figure(f"{seen}; {', '.join(' '.join(each) for each in took)} s")
+    assert version(site) == 18
+    assert lost(site, writer) == []
+    assert docker("volume", "inspect", before).returncode == 0
+    assert len(failures) * 0.1 < 20  # only while the one is stopped and the other started
+
+
+def test_it_goes_on_being_backed_up(site):
+    """The new database has backups of its own, which bring it back."""
+    assert "is the live database" in site.ops("drill").stdout
+
+
+def test_no_empty_database_is_begun_beside_another_version(site):
+    """A container of another version, on a volume that has a database, refuses to start and says what to do."""
+    words = ("run", "--rm", "--no-deps", "-T", "--env", "PGDATA=/var/lib/postgresql/99/docker", "db")
+    done = site.compose(*words, check=False)
+    assert (done.returncode, "python3 -m ops upgrade" in done.stderr) == (1, True), done.stderr
+
+
+def test_only_a_newer_version_will_do(site):
+    """The version that serves, or an older one, is refused."""
+    done = site.ops("upgrade", "18", "--yes", check=False)
+    assert (done.returncode, "Give a newer major version" in done.stdout) == (2, True)

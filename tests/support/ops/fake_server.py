@@ -1,0 +1,279 @@
+"""A server with Docker, nginx and two colours, as far as ops looks: a command changes what the next one sees."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from ops import serving
+from ops.commands import OURS, PRODUCTION, Compose
+from ops.runner import Runner
+from ops.serving import COLOURS, DOORS, Serving
+from tests.support.ops.faults import CommandError
+
+SECRETS = ("secret_key", "cache_acl")
+
+
+@dataclass
+class FakeRunner(Runner):
+    """The real runner, but for the process: the server does what it is told."""
+
+    server: "Server" = None
+
+    def _start(self, words, timeout, *, merge=False):  # noqa: ARG002
+        try:
+            code, output = 0, self.server.carry_out(words)
+        except CommandError as refused:
+            code, output = 1, str(refused)
+        return CompletedProcess(words, code, output, "")
+
+
+@dataclass
+class Server:
+    """One server's state; `done` has each command, `lost` what would have cost users an answer."""
+
+    folder: object
+    images: dict = field(default_factory=dict)  # by each name they have here
+    colours: dict = field(default_factory=dict)  # the image that a colour's container was made of
+    running: set = field(default_factory=set)
+    nginx: Serving = field(default_factory=lambda: Serving("blue"))
+    asked: Serving = None  # what nginx was told to serve, and has not taken over yet
+    leaving: Serving = None  # what old workers still send requests to
+    worker: int = 1
+    looks: int = 0  # at workers that are leaving
+    one_offs: list = field(default_factory=list)
+    log: str = ""  # what nginx logs
+    done: list = field(default_factory=list)
+    lost: list = field(default_factory=list)
+    fail: object = lambda _words: None  # raises to let a command fail, or to be killed before it
+    after: object = lambda _words: None  # likewise, when it is done
+    unpack: object = None  # copies the bundle of an image
+    care: object = lambda _words: ""  # what deploy/certbot/care.py does
+    compose: str = "2.40.1\n"
+    root: str = "/nowhere/docker"
+    repository: str = ""  # the only one whose images the deploy key may bring
+    given: dict = field(default_factory=dict)  # files, and the user that they were given to
+    volumes: set = field(default_factory=lambda: {"shop_db"})  # that are or were the database's
+    read_only: bool = False
+    database: str = "shop_db"  # the volume on which it runs; None while it does not
+    trials: set = field(default_factory=set)  # volumes on which one runs where nobody reaches it
+    filled: dict = field(default_factory=dict)  # what each volume has been through
+    backups: list = field(default_factory=list)  # what deploy/backup/list.sh prints
+    optional: dict = field(default_factory=dict)  # services whose profile is on
+    hashes: dict = field(default_factory=lambda: {"db": "1", "nginx": "1", "web-blue": "1", "migrate": "1"})
+    environment: dict = field(default_factory=dict)  # of the command that is carried out
+    made_from: dict = field(default_factory=lambda: {"db": "1", "nginx": "1"})
+
+    @property
+    def state(self):
+        """What ops keeps."""
+        return self.folder / "state"
+
+    def carry_out(self, words):
+        """Do what a command says and return what it prints."""
+        self.fail(words)
+        self.done.append(" ".join(words))
+        output = self._do(self._short(words))
+        self.after(words)
+        return output
+
+    def _short(self, words):
+        self.environment = {}
+        if words[0] == "env":
+            command = next(index for index, word in enumerate(words[1:], 1) if "=" not in word)
+            self.environment = dict(word.split("=", 1) for word in words[1:command])
+            words = words[command:]
+        prefix = len(Compose("", "").words())
+        return ["compose", *words[prefix:]] if words[:2] == ["docker", "compose"] and "--file" in words else words
+
+    def _do(self, words):
+        text = " ".join(words)
+        for start, method in {
+            "compose config --format": self._config,
+            "compose config --hash": lambda _: "".join(f"{name} {value}\n" for name, value in self.hashes.items()),
+            "compose up": self._up,
+            "compose stop": self._stop,
+            "compose down": lambda _: self.trials.clear(),
+            "compose run --rm --no-deps -T --label ops=one-off restore": self._restore,
+            "compose run --rm --no-deps -T --label ops=one-off backup": self._dump,
+            "compose run --rm --no-deps -T backup": lambda _: "\n".join(map(json.dumps, self.backups)),
+            "docker volume create": lambda words: self.volumes.add(words[-1]),
+            "docker volume ls": self._volumes,
+            "docker volume rm": lambda words: self.volumes.remove(words[-1]),
+            "compose ps": self._ps,
+            "compose logs": lambda _: self.log,
+            "compose run": self._run,
+            "docker exec": lambda words: self._beside_nginx(words[3:]),
+            "docker ps": self._list,
+            "docker image inspect": self._inspect_image,
+            "docker inspect": self._inspect,
+            "docker image tag": self._tag,
+            "docker image rm": lambda words: self.images.pop(words[-1], None) and "",
+            "docker rm": lambda words: [self.one_offs.remove(name) for name in words[4:]] and "",
+            "docker pull": lambda _: "",
+            "docker create": lambda _: self.one_offs.append("made") or "made\n",
+            "docker cp": self._copy,
+            "cosign verify": lambda _: "",
+            "docker version": lambda _: "29.0.0\n",
+            "docker info": lambda _: f"{self.root}\n",
+            "docker compose version": lambda _: self.compose,
+            "docker run": self._given,
+            "compose restart": lambda _: "",
+            "compose exec": self._exec,
+            "docker logs": lambda _: "Traceback: no module named shop",
+        }.items():
+            if text.startswith(start):
+                return method(words) or ""
+        raise AssertionError(f"the fake server knows no {text}")
+
+    def _config(self, _words):
+        web = {"environment": {"TRUSTED_HOSTS": "shop.example"}, "deploy": {"replicas": 1}}
+        ports = [{"target": inside, "published": outside} for inside, outside in ((8443, "443"), (8080, "80"))]
+        nginx = {"image": "nginx:1.30", "ports": ports}
+        secrets = {name: {"file": str(self.folder / "secrets" / name)} for name in SECRETS}
+        ops = {"smoke": "/api/products", "repository": self.repository}
+        backup = {"volumes": [{"target": "/backups", "source": str(self.folder / "backups")}]}
+        services = {"web-blue": web, "web-green": web, "nginx": nginx, "backup": backup, **self.optional}
+        services["db"] = {"image": f"postgres:{self.setting('POSTGRES_MAJOR', '18')}"}
+        volumes = {"db": {"name": self.wanted}}
+        return json.dumps({"name": "shop", "services": services, "volumes": volumes, "secrets": secrets, "x-ops": ops})
+
+    @property
+    def wanted(self):
+        """The volume that .env names, or else the one that the database began with."""
+        return self.setting("DB_VOLUME", "shop_db")
+
+    def setting(self, name, default):
+        """Return a setting as Compose sees it."""
+        lines = (self.folder / ".env").read_text(encoding="utf-8").splitlines()
+        named = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
+        return self.environment.get(name, named[0] if named else default)
+
+    def _exec(self, words):
+        if "/opt/postgres/read_only.sh" in words:
+            self.read_only = words[-1] == "on"
+            return ""
+        return self.care(words[3:]) or ""
+
+    def _dump(self, _words):
+        assert self.read_only
+        self.backups.append({**self.backups[0], "kind": "dump", "name": "a-dump", "lineage": "dumps"})
+        return "a-dump\n"
+
+    def _restore(self, words):
+        self.filled.setdefault(self.environment["DB_VOLUME"], []).append(words[-3])
+
+    def _volumes(self, words):
+        made = {name for name in self.volumes if name != "shop_db"}
+        return "\n".join(made if "label=ops=restored" in words else self.volumes)
+
+    def _up(self, words):
+        if words[-1] == "db" and "COMPOSE_PROJECT_NAME" in self.environment:
+            self.trials.add(self.wanted)
+        elif "db" in words and (not self.database or "--no-recreate" not in words):
+            self.database = self.wanted
+        if words[-1].startswith("web-"):
+            colour = words[-1][4:]
+            self.colours[colour] = self.images[f"shop:{colour}"]
+            self.running.add(colour)
+
+    def _stop(self, words):
+        if "db" in words:
+            self.database = None
+            return
+        colour = words[-1][4:]
+        for met in (self.nginx, self.leaving):
+            if met and colour in self.running and (colour == met.colour or met.percent):
+                self.lost.append(f"{colour} was stopped while nginx sent users there")
+        self.running.discard(colour)
+
+    def _ps(self, _words):
+        rows = self.made_from.items()
+        label = "com.docker.compose.config-hash"
+        return "\n".join(
+            json.dumps({"Service": name, "State": "running", "Health": "", "Labels": f"a=b,{label}={value},c"})
+            for name, value in rows
+        )
+
+    def _run(self, words):
+        if self.environment.get("COMPOSE_PROJECT_NAME"):
+            assert self.trials == {self.environment["DB_VOLUME"]}
+            return ""
+        image = self.images[self.environment["MIGRATE_IMAGE"]]
+        if PRODUCTION in words[-1]:
+            return image.findings
+        return image.pending if words[-1] == "pending" else ""
+
+    def _list(self, words):
+        if f"label={OURS}" in words:
+            return "\n".join(self.one_offs)
+        found = [colour for colour in COLOURS if f"label=com.docker.compose.service=web-{colour}" in words]
+        return "\n".join(colour for colour in found if colour in self.colours)
+
+    def _inspect_image(self, words):
+        image = self.images.get(words[-1])
+        if not image:
+            raise CommandError(f"Error: No such image: {words[-1]}")
+        labels = {"org.opencontainers.image.revision": image.commit}
+        return json.dumps([{"Config": {"Labels": labels}, "RepoDigests": image.names}])
+
+    def _inspect(self, words):
+        return json.dumps([self._container(name) for name in words if name in COLOURS])
+
+    def _container(self, colour):
+        image = self.colours[colour]
+        status = "running" if colour in self.running and not image.ends else "exited"
+        state = {"Status": status, "ExitCode": 3}
+        networks = {"shop_inside": {"IPAddress": "10.0.9.9"}, "shop_outside": {"IPAddress": f"address-of-{colour}"}}
+        name = f"/shop-web-{colour}-1"
+        known = {"Image": image.name, "Config": {"Labels": {"org.opencontainers.image.revision": image.commit}}}
+        return {"Name": name, "State": state, "RestartCount": 0, "NetworkSettings": {"Networks": networks}, **known}
+
+    def _tag(self, words):
+        self.images[words[-1]] = self.images[words[-2]]
+
+    def _copy(self, words):
+        return self.unpack(words[-1])
+
+    def _given(self, words):
+        if "chown" in words:
+            uid = words[words.index("-R") + 1]
+            names = [word.removeprefix("/given/") for word in words if word.startswith("/given/")]
+            self.given.update(dict.fromkeys(names, uid))
+        else:
+            folder = Path(words[words.index("--volume") + 1].partition(":")[0])
+            for name in ("fullchain.pem", "privkey.pem"):
+                (folder / name).write_text("self-signed", encoding="utf-8")
+
+    def _beside_nginx(self, words):
+        if words[0] == "curl":
+            return "{1}\n{0}".format(*self._ask(words[-1]))
+        if words[0] == "sh":
+            return self._workers()
+        if words[-1] == "reload":
+            self.asked = serving.read(self.state / "serving" / "serving.conf")
+        return ""
+
+    def _workers(self):
+        """Print the workers and those of them that leave; each look finds nginx a step further."""
+        new, old = f"/proc/{self.worker}/cmdline", f"/proc/{self.worker - 1}/cmdline"
+        if self.asked:
+            self.leaving, self.nginx, self.asked = self.nginx, self.asked, None
+            self.worker, self.looks = self.worker + 1, 2
+            return f"{new}\n--\n"
+        if not self.leaving:
+            return f"{new}\n--\n"
+        self.looks -= 1
+        if self.looks <= 0:
+            self.leaving = None
+        return f"{new}\n{old}\n--\n{old}\n"
+
+    def _ask(self, url):
+        door, _, path = url.removeprefix("http://").partition("/")
+        addresses = {f"address-of-{colour}:8000": colour for colour in COLOURS}
+        doors = {address.removeprefix("http://"): colour for colour, address in DOORS.items()}
+        return self.answer({**addresses, **doors}[door], f"/{path}")
+
+    def answer(self, colour, path):
+        """Return what a colour answers."""
+        return self.colours[colour].answer(path) if colour in self.running else (502, "")

@@ -1,0 +1,45 @@
+"""Nginx alone, as a server in production has it, before a stub that answers whatever a test wants."""
+
+import secrets
+from urllib.parse import urlencode
+
+from tests.support.helpers import wait_for
+from tests.support.stack.client import ask
+from tests.support.stack.compose import docker
+from tests.support.stack.server import HOST, Server
+
+CDN = "172.16.0.0/12,192.168.0.0/16,10.0.0.0/8"  # whatever addresses Docker gives the tests, when they are the CDN
+
+
+class Edge(Server):
+    """A server's folder in which only Nginx runs."""
+
+    def __init__(self, parent, image, **settings):
+        super().__init__(parent, **settings)
+        self.image = image
+        self.stub = f"stub-{secrets.token_hex(4)}"
+
+    def start(self, source):
+        """Set it up and start Nginx and the stub, whose source is given."""
+        self.unpack(self.image)
+        self.init()
+        self.compose("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "60", "nginx")
+        network = (f"--network={self.name}_outside", "--network-alias=web-blue")
+        limits = ("--read-only", "--cap-drop=ALL", "--memory=256m")
+        docker("run", "--detach", f"--name={self.stub}", *network, *limits, self.image, "python", "-c", source, "8000")
+        wait_for(lambda: self.get("/").status == 200)
+
+    def get(self, path, **options):
+        """Ask by TLS; what else is in the options goes into the query, for the stub."""
+        known = {name: options.pop(name) for name in ("method", "headers", "token", "timeout") if name in options}
+        query = "?" + urlencode(options, doseq=True) if options else ""
+        return self.ask(path + query, **known)
+
+    def plain(self, path, **options):
+        """Ask in the clear."""
+        return ask(self.http, path, headers={"Host": HOST}, **options)
+
+    def destroy(self):
+        """Leave nothing behind."""
+        docker("rm", "--force", self.stub, check=False)
+        super().destroy()

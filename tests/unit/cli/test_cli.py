@@ -1,0 +1,90 @@
+"""The commands: what a person types is checked, and what goes wrong is said in a sentence."""
+
+from datetime import timedelta
+
+import click
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.cli.guard import needs_database
+from app.cli.token import Lifetime
+from app.db.circuit_breaker import OpenError
+from app.db.session import DatabaseAwayError
+
+LIFETIMES = {"30m": timedelta(minutes=30), "12h": timedelta(hours=12), "90d": timedelta(days=90)}
+LIFETIMES |= {"52w": timedelta(weeks=52), "9999w": timedelta(weeks=9999)}
+
+
+@pytest.mark.parametrize(("text", "expected"), LIFETIMES.items())
+def test_lifetime(text, expected):
+    """A lifetime is a number and a unit."""
+    assert Lifetime().convert(text, None, None) == expected
+
+
+@pytest.mark.parametrize("text", ["", "90", "d", "0d", "-1d", "1.5d", "1y", "1 d", "1d\n", "10000d", "٣d", "forever"])
+def test_no_lifetime(text):
+    """Anything else is refused with examples; no token lives for ever by mistake."""
+    with pytest.raises(click.BadParameter, match="is not a lifetime"):
+        Lifetime().convert(text, None, None)
+
+
+@pytest.mark.parametrize("error", [DatabaseAwayError("refused"), OpenError()])
+def test_database_away(error):
+    """Without its database a command ends with a sentence, not with a traceback."""
+
+    @needs_database
+    def command():
+        raise error
+
+    with pytest.raises(click.ClickException, match="the database does not answer"):
+        command()
+
+
+def test_schema_missing():
+    """A table that is missing brings its remedy along."""
+
+    @needs_database
+    def command():
+        raise OperationalError("SELECT secret", {}, Exception("no such table: products\nmore"))
+
+    with pytest.raises(click.ClickException) as refusal:
+        command()
+    assert refusal.value.message.startswith("no such table: products; ")
+    assert "flask db upgrade" in refusal.value.message
+    assert "SELECT" not in refusal.value.message
+
+
+def test_guard_is_not_in_the_way():
+    """A command that works answers as it would without the guard."""
+    assert needs_database(lambda *words, **options: (words, options))(1, a=2) == ((1,), {"a": 2})
+
+
+@pytest.mark.parametrize("name", ["", "two words", "line\nbreak", "x" * 101, "a/b"])
+def test_token_name(shared_app, name):
+    """A token's name can be read in a log, or it is refused before anything is made."""
+    result = shared_app.test_cli_runner().invoke(args=["token", "create", name, "--scope", "products"])
+    assert result.exit_code == 2
+    assert "use 1 to 100 letters" in result.output
+
+
+def test_token_scope(shared_app):
+    """A scope that does not exist is refused with those that do."""
+    result = shared_app.test_cli_runner().invoke(args=["token", "create", "shop", "--scope", "all"])
+    assert result.exit_code == 2
+    assert "products" in result.output
+
+
+def test_no_samples_for_sale(app):
+    """In production `flask seed` refuses, unless it is told twice."""
+    app.config["ENVIRONMENT"] = "production"
+    result = app.test_cli_runner().invoke(args=["seed"])
+    assert result.exit_code == 1
+    assert "--force" in result.output
+
+
+@pytest.mark.parametrize("command", ["seed", "token"])
+def test_help(shared_app, command):
+    """Each command says what it is for."""
+    result = shared_app.test_cli_runner().invoke(args=[command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()[2].strip()) > 20

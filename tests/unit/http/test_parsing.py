@@ -1,0 +1,54 @@
+"""Bodies: whatever is sent is read strictly or refused with a Problem that says where."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.http.errors import Problem
+from app.http.parsing import parse
+
+REFUSED = {
+    "empty": (b"", "Expecting value, line 1 column 1."),
+    "blank": (b" \n", "Expecting value, line 2 column 1."),
+    "cut off": (b'{"a": 1', "Expecting ',' delimiter, line 1 column 8."),
+    "two values": (b"{} {}", "Extra data, line 1 column 4."),
+    "NaN": (b'{"price": NaN}', "NaN is not JSON"),
+    "Infinity": (b"[Infinity]", "Infinity is not JSON"),
+    "-Infinity": (b"-Infinity", "-Infinity is not JSON"),
+    "deep list": (b"[" * 100_000, "Is nested too deep."),
+    "deep object": (b'{"a":' * 100_000, "Is nested too deep."),
+    "huge integer": (b"9" * 5000, "Exceeds the limit (4300 digits)"),
+    "Latin-1": ('"é"'.encode("latin-1"), "Is not UTF-8."),
+    "UTF-16": ('"é"'.encode("utf-16"), "Is not UTF-8."),
+    "half a character": ('"é"'.encode()[:2], "Is not UTF-8."),
+    "byte order mark": ('"a"'.encode("utf-8-sig"), "Unexpected UTF-8 BOM (decode using utf-8-sig), line 1 column 1."),
+    "control character": (b'"a\nb"', "Invalid control character at, line 1 column 3."),
+    "form": (b"name=mug&price=1", "Expecting value, line 1 column 1."),
+}
+
+
+@pytest.mark.parametrize(("body", "detail"), REFUSED.values(), ids=REFUSED)
+def test_refused(body, detail):
+    """What is no JSON text is a 400 that says in what way, and where."""
+    with pytest.raises(Problem) as refusal:
+        parse(body)
+    assert (refusal.value.code, refusal.value.description) == (400, "The body is not JSON.")
+    (fault,) = refusal.value.fields
+    assert (fault["in"], fault["field"]) == ("body", "")
+    assert fault["detail"].startswith(detail)
+
+
+@given(value=st.recursive(st.integers() | st.text(), st.lists, max_leaves=5))
+def test_accepted(value):
+    """What is one, is read as it is."""
+    assert parse(json.dumps(value).encode()) == value
+
+
+@given(body=st.binary())
+def test_any_bytes(body):
+    """Any bytes are read or refused with a Problem; nothing else comes out."""
+    with suppress(Problem):
+        parse(body)
