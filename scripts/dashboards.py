@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dashboard import time, well
+from dashboard import latency, overview
 from dashboard.panel import Dashboard, Panel
 
 FOLDER = Path(__file__).parent.parent / "deploy/observability/grafana/dashboards"
-PAGES = (well.PAGE, time.PAGE)
+PAGES = (overview.PAGE, latency.PAGE)
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
 GRID = 24  # columns
 

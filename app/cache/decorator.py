@@ -222,7 +222,7 @@ def _compute(view: View, arguments: Mapping[str, Any]) -> Response:
     try:
         return current_app.make_response(view(**arguments))
     finally:
-        metrics.observe("cache_computation_seconds", time.perf_counter() - began)
+        metrics.observe("cache_compute_duration_seconds", time.perf_counter() - began)
 
 
 def _keepable(response: Response) -> bool:

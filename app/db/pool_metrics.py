@@ -20,14 +20,14 @@ class MeasuredPool(QueuePool):
         try:
             return super().connect()
         finally:
-            metrics.observe("database_pool_wait_seconds", time.perf_counter() - began)
+            metrics.observe("db_client_connection_wait_time_seconds", time.perf_counter() - began)
 
 
 def watch(engine: Engine) -> None:
     """Show the connections of an engine, and how many there can be, if its pool has a limit."""
     if isinstance(engine.pool, MeasuredPool):
         Watch(engine)
-        metrics.ask("database_connections_limit", functools.partial(_limit, engine.pool.size()))
+        metrics.ask("db_client_connection_max", functools.partial(_limit, engine.pool.size()))
 
 
 def _limit(size: int) -> float:
@@ -63,5 +63,5 @@ class Watch:
     def _change(self, there: int = 0, taken: int = 0) -> None:
         with self.lock:
             self.there, self.taken = self.there + there, self.taken + taken
-            metrics.put("database_connections", self.taken, state="in_use")
-            metrics.put("database_connections", max(0, self.there - self.taken), state="idle")
+            metrics.put("db_client_connection_count", self.taken, state="in_use")
+            metrics.put("db_client_connection_count", max(0, self.there - self.taken), state="idle")

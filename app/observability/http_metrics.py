@@ -71,7 +71,7 @@ def _series(method: str, route: str, status: str) -> tuple[Callable[[float], Non
     """Return what counts such a request and what times it, and keep them at hand."""
     labels = {"method": method, "route": route}
     counter = metrics.book.series("counter", "http_requests_total", labels | {"status": status})
-    histogram = metrics.book.series("histogram", "http_request_duration_seconds", labels)
+    histogram = metrics.book.series("histogram", "http_server_request_duration_seconds", labels)
     found = metrics.book.kept[method, route, status] = counter.inc, histogram.observe
     return found
 
@@ -86,7 +86,7 @@ class Answer:
 
     def __init__(self, environ: Environ, start_response: Callable[..., Any]) -> None:
         self.environ, self.start_response = environ, start_response
-        self.in_flight = metrics.book.series("gauge", "http_requests_in_flight", {}).inc
+        self.in_flight = metrics.book.series("gauge", "http_server_active_requests", {}).inc
         self.in_flight(1)
         self.began = time.perf_counter()
         self.status = "500"

@@ -43,7 +43,7 @@ DECLARATIONS = (
         {"method": None, "route": None, "status": None},
     ),
     Metric(
-        "http_request_duration_seconds",
+        "http_server_request_duration_seconds",
         "histogram",
         "From when a thread took the request to when the last of its answer was handed to the server. What it waited "
         "for a thread is not in it.",
@@ -52,7 +52,7 @@ DECLARATIONS = (
         SECONDS,
     ),
     Metric(
-        "http_requests_in_flight",
+        "http_server_active_requests",
         "gauge",
         "Requests that a thread works on.",
         "As many as workers times threads, for longer than a moment: no thread is free, and `gunicorn_backlog` grows.",
@@ -66,28 +66,28 @@ DECLARATIONS = (
         {"outcome": ("hit", "miss", "stale", "refresh", "bypass")},
     ),
     Metric(
-        "cache_computation_seconds",
+        "cache_compute_duration_seconds",
         "histogram",
         "How long it took to compute what was not in the cache, by each that was computed.",
         "Above 3 s others stop waiting and compute for themselves; above 10 s the answer is not kept.",
         buckets=SECONDS,
     ),
     Metric(
-        "database_connections",
+        "db_client_connection_count",
         "gauge",
         "Connections of the pools to Postgres.",
-        "`in_use` at `database_connections_limit`: the next request waits for one.",
+        "`in_use` at `db_client_connection_max`: the next request waits for one.",
         {"state": ("in_use", "idle")},
     ),
     Metric(
-        "database_connections_limit",
+        "db_client_connection_max",
         "gauge",
         "How many there can be: DB_POOL_SIZE times the workers. Left out with SQLite.",
         "Over all containers together more than DB_CONNECTIONS: some will be refused by Postgres.",
         asked=True,
     ),
     Metric(
-        "database_pool_wait_seconds",
+        "db_client_connection_wait_time_seconds",
         "histogram",
         "How long a request waited for a connection, with the making of one and the look whether it lives.",
         "Above 0.1 s: connections are held for too long, or are fewer than threads. At DB_TIMEOUT the answer is 503.",

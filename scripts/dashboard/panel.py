@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 USERS = 'route!~"/health.*|/metrics"'  # probes are not users
-BUCKETS = f"rate(http_request_duration_seconds_bucket{{{USERS}}}[5m])"
+BUCKETS = f"rate(http_server_request_duration_seconds_bucket{{{USERS}}}[5m])"
 
 
 @dataclass(frozen=True)

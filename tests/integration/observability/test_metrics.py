@@ -85,21 +85,21 @@ def test_pool_at_its_limit(server, postgres_url):
     """While every connection is in use the gauge is at the limit, and idle ones are left when all are back."""
     limit = WORKERS * THREADS
     everyone = [f"/api/products/{number}" for number in range(1, limit + 3)]
-    wait_for(lambda: scrape(server).sum("database_connections_limit") == limit)
+    wait_for(lambda: scrape(server).sum("db_client_connection_max") == limit)
     with ThreadPoolExecutor(len(everyone)) as pool:
         with locked(postgres_url, "LOCK products IN ACCESS EXCLUSIVE MODE"):
             waiting = [pool.submit(ask, server.port, "GET", path) for path in everyone]
             wait_for(lambda: in_use(server) == limit)
         assert {future.result().status for future in waiting} == {404}
     seen = scrape(server)
-    assert seen.sum("database_connections", state="in_use") == seen.sum("http_requests_in_flight") == 0
-    assert seen.sum("database_connections", state="idle") == limit
-    assert seen.sum("database_pool_wait_seconds_count") >= len(everyone)
+    assert seen.sum("db_client_connection_count", state="in_use") == seen.sum("http_server_active_requests") == 0
+    assert seen.sum("db_client_connection_count", state="idle") == limit
+    assert seen.sum("db_client_connection_wait_time_seconds_count") >= len(everyone)
 
 
 def in_use(server):
     """Return how many connections are in use, though no thread is free to say so: from the files."""
-    return Scrape(metric_files.collect(folder(server))).sum("database_connections", state="in_use")
+    return Scrape(metric_files.collect(folder(server))).sum("db_client_connection_count", state="in_use")
 
 
 def test_redis_away(serve, postgres_url, folder):

@@ -101,7 +101,7 @@ def of(route, counts):
 def assert_nothing_is_left(server):
     """No gauge counts a worker that is dead, and no file is kept for one."""
     seen = scrape(server)
-    assert seen.sum("http_requests_in_flight") == 0
-    assert seen.sum("database_connections", state="in_use") == 0
+    assert seen.sum("http_server_active_requests") == 0
+    assert seen.sum("db_client_connection_count", state="in_use") == 0
     assert seen.sum("gunicorn_workers") == WORKERS
     assert len(files(server)) == 4 * (WORKERS + 1)

@@ -99,9 +99,9 @@ def test_a_broken_rule_is_found(tmp_path):
     tmp_path.chmod(0o755)
     text = (FOLDER / "rules/redis.yml").read_text(encoding="utf-8")
     (tmp_path / "rules.yml").write_text(text.replace("redis_up == 0", "redis_up == 7"), encoding="utf-8")
-    case = next(case for case in CASES if case.alert == "RedisAway")
+    case = next(case for case in CASES if case.alert == "RedisDown")
     tests = {"rule_files": ["rules.yml"], "evaluation_interval": "30s", "tests": list(trials(case))}
     (tmp_path / "tests.yml").write_text(json.dumps(tests), encoding="utf-8")
     done = run("prometheus", "promtool", "test", "rules", "/given/tests.yml", folder=tmp_path)
     assert done.returncode != 0
-    assert re.search(r"alertname: ?RedisAway", done.stdout + done.stderr)
+    assert re.search(r"alertname: ?RedisDown", done.stdout + done.stderr)

@@ -120,9 +120,9 @@ def test_another_colour_is_seen(watched, server):
     wait_for(lambda: watched.query(f'up{{job="web", colour="{idle}"}} == 1'), seconds=60, pause=1)
     server.compose("stop", f"web-{idle}")
     wait_for(lambda: not watched.query(f'up{{job="web", colour="{idle}"}} == 1'), seconds=60, pause=1)
-    time_over = 30  # WebAway's five minutes, and some to look
+    time_over = 30  # WebInstanceDown's five minutes, and some to look
     with pytest.raises(AssertionError):
-        watched.await_alert("WebAway", seconds=time_over)
+        watched.await_alert("WebInstanceDown", seconds=time_over)
 
 
 @contextlib.contextmanager
@@ -139,9 +139,9 @@ def stopped(server, *services):
 def test_the_cache_goes(watched, server, listener):
     """Without the cache it is a ticket: users are served."""
     with stopped(server, "redis-cache"), Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
-        assert watched.await_alert("RedisAway")["instance"] == "redis-cache"
-        watched.await_alert("BackendLeftAlone", backend="redis", severity="ticket")
-        await_told(listener, "RedisAway")
+        assert watched.await_alert("RedisDown")["instance"] == "redis-cache"
+        watched.await_alert("CircuitBreakerOpen", backend="redis", severity="ticket")
+        await_told(listener, "RedisDown")
         assert [each for each in watched.alerts("firing") if each["severity"] == "page"] == []
 
 
@@ -150,11 +150,11 @@ def test_the_database_goes(watched, server, listener):
     """Without Postgres it rings for Postgres; the 503s and the breaker, which follow, are told nobody."""
     load = Load(server.https, HOST, server.token(), keeping=4, fresh=2, rate=10)
     with stopped(server, "db"), load:
-        watched.await_alert("PostgresAway", severity="page")
-        watched.await_alert("ErrorsBurnFast", severity="page")
-        watched.await_alert("BackendLeftAlone", backend="postgres", severity="page")
-        await_told(listener, "PostgresAway")
-        wait_for(lambda: {"ErrorsBurnFast", "BackendLeftAlone"} <= watched.silenced(), seconds=30, pause=1)
+        watched.await_alert("PostgresDown", severity="page")
+        watched.await_alert("ErrorBudgetBurnFast", severity="page")
+        watched.await_alert("CircuitBreakerOpen", backend="postgres", severity="page")
+        await_told(listener, "PostgresDown")
+        wait_for(lambda: {"ErrorBudgetBurnFast", "CircuitBreakerOpen"} <= watched.silenced(), seconds=30, pause=1)
     wait_for(lambda: "Well again: Postgres does not answer." in told(listener), seconds=60, pause=1)
 
 
@@ -168,9 +168,9 @@ def test_the_pool_is_full(watched, server, listener):
     try:
         read = Request("GET", f"/api/products/{number}")
         with Load(server.https, HOST, token, keeping=10, fresh=0, rate=20, choose=lambda _turn: read):
-            watched.await_alert("PoolFull")
-            watched.await_alert("ThreadsBusy")
-            await_told(listener, "PoolFull")
+            watched.await_alert("DatabasePoolExhausted")
+            watched.await_alert("WorkerThreadsSaturated")
+            await_told(listener, "DatabasePoolExhausted")
     finally:
         session.communicate(timeout=30)
 
@@ -181,8 +181,8 @@ def test_a_web_is_killed(watched, server, listener):
     name = f"web-{server.status()['serving']}"
     try:
         server.compose("kill", name)
-        watched.await_alert("NothingServed", severity="page")
-        await_told(listener, "NothingServed")
+        watched.await_alert("NoHealthyUpstream", severity="page")
+        await_told(listener, "NoHealthyUpstream")
     finally:
         server.compose("up", "--detach", "--no-deps", "--wait", name)
 
@@ -192,13 +192,13 @@ def test_the_wrong_colour_runs(watched, server, listener):
     """With the serving colour dead and the other one alive, users get no answer, and that rings."""
     serving = server.status()["serving"]
     dead, idle = f"web-{serving}", f"web-{'green' if serving == 'blue' else 'blue'}"
-    wait_for(lambda: not {"NothingServed", "ServingAway"} & watched.ringing(), seconds=60, pause=1)
+    wait_for(lambda: not {"NoHealthyUpstream", "ActiveColourDown"} & watched.ringing(), seconds=60, pause=1)
     try:
         server.compose("up", "--detach", "--no-deps", "--wait", idle)
         server.compose("kill", dead)
-        watched.await_alert("ServingAway", severity="page")
-        assert "NothingServed" not in watched.ringing()
-        await_told(listener, "ServingAway")
+        watched.await_alert("ActiveColourDown", severity="page")
+        assert "NoHealthyUpstream" not in watched.ringing()
+        await_told(listener, "ActiveColourDown")
     finally:
         server.compose("up", "--detach", "--no-deps", "--wait", dead)
         server.compose("stop", idle)
@@ -210,7 +210,7 @@ def test_a_web_hangs(watched, server):
     name = f"web-{server.status()['serving']}"
     try:
         server.compose("pause", name)
-        watched.await_alert("NothingServed", severity="page")
+        watched.await_alert("NoHealthyUpstream", severity="page")
     finally:
         server.compose("unpause", name)
 
@@ -233,9 +233,9 @@ def test_the_data_hangs(watched, server, listener):
     try:
         with load:
             assert "redis_up 0" in look(server, "redis-exporter:9121/scrape?target=redis://redis-cache:6379")
-            watched.await_alert("BackendLeftAlone", backend="postgres", severity="page")
-            watched.await_alert("BackendLeftAlone", backend="redis", severity="ticket")
-            watched.await_alert("TargetAway", instance="postgres-exporter:9187")
+            watched.await_alert("CircuitBreakerOpen", backend="postgres", severity="page")
+            watched.await_alert("CircuitBreakerOpen", backend="redis", severity="ticket")
+            watched.await_alert("TargetDown", instance="postgres-exporter:9187")
             wait_for(lambda: "stopped asking postgres" in told(listener), seconds=60, pause=1)
     finally:
         server.compose("unpause", *data)
@@ -262,10 +262,10 @@ def test_a_certificate_ends(watched, server, listener):
         return re.sub(r"(?m)^(certificate_renewal_failing) .*", r"\1 1", text)
 
     with written(server.folder / "certificates/certificates.prom", ill):
-        watched.await_alert("CertificateEnds", severity="page")
-        watched.await_alert("CertificateFailing", seconds=120)
-        await_told(listener, "CertificateEnds")
-        wait_for(lambda: "CertificateFailing" in watched.silenced(), seconds=30, pause=1)
+        watched.await_alert("CertificateExpiringSoon", severity="page")
+        watched.await_alert("CertificateRenewalFailed", seconds=120)
+        await_told(listener, "CertificateExpiringSoon")
+        wait_for(lambda: "CertificateRenewalFailed" in watched.silenced(), seconds=30, pause=1)
 
 
 @pytest.mark.sweep(3, "bad days")
@@ -279,18 +279,18 @@ def test_a_backup_ages(watched, server, listener):
         return re.sub(rf"(?m)^({re.escape(name)}) .*", rf"\g<1> {day_ago}", text) + failing
 
     with stopped(server, "backup"), written(server.folder / "state/backups/backups.prom", aged):
-        assert watched.await_alert("BackupLate")["job"] == "dump"
-        assert watched.await_alert("BackupFailing", seconds=120)["job"] == "dump"
-        await_told(listener, "BackupFailing")
+        assert watched.await_alert("BackupOverdue")["job"] == "dump"
+        assert watched.await_alert("BackupFailed", seconds=120)["job"] == "dump"
+        await_told(listener, "BackupFailed")
 
 
 @pytest.mark.sweep(3, "bad days")
 def test_an_exporter_goes(watched, server, listener):
     """An exporter that is gone is told: what it knew rings no more."""
-    wait_for(lambda: "TargetAway" not in watched.ringing(), seconds=60, pause=1)
+    wait_for(lambda: "TargetDown" not in watched.ringing(), seconds=60, pause=1)
     before = len(told(listener))
     with stopped(server, "postgres-exporter"):
-        watched.await_alert("TargetAway", instance="postgres-exporter:9187")
+        watched.await_alert("TargetDown", instance="postgres-exporter:9187")
         line = "\nNothing is known of postgres (postgres-exporter:9187)"  # and not that it is well again
         wait_for(lambda: line in f"\n{told(listener)[before:]}", seconds=60, pause=1)
 
@@ -301,7 +301,7 @@ def test_who_is_told_is_away(watched, server, listener):
     docker("stop", "--time", "1", listener.name)
     try:
         with stopped(server, "redis-exporter"):
-            assert watched.await_alert("NotificationsFail", seconds=180)["severity"] == "ticket"
+            assert watched.await_alert("AlertNotificationsFailing", seconds=180)["severity"] == "ticket"
             wait_for(
                 lambda: not watched.query('ALERTS{alertname="Watchdog", alertstate="firing"}'), seconds=60, pause=1
             )

@@ -47,7 +47,7 @@ FAILED = f'http_requests_total{{{LIST}, status="500"}}'
 
 def durations(quick, slow, labels=LIST):
     """Return the series of so many requests in 30 s that took 0.1 s, and so many that took 2."""
-    name, both = "http_request_duration_seconds", quick + slow
+    name, both = "http_server_request_duration_seconds", quick + slow
     counts = {"0.1": quick, "1.0": quick, "2.5": both, "+Inf": both}
     buckets = {f'{name}_bucket{{{labels}, le="{le}"}}': f"0+{count}x200" for le, count in counts.items()}
     return {**buckets, f"{name}_count{{{labels}}}": f"0+{both}x200"}
@@ -56,12 +56,15 @@ def durations(quick, slow, labels=LIST):
 def waits(quick, slow, least="0.5"):
     """Return the series of so many waits in 30 s of 5 ms, and so many of more than LEAST."""
     counts = {"0.005": quick, least: quick, "1.0": quick + slow, "+Inf": quick + slow}
-    return {f'database_pool_wait_seconds_bucket{{{WEB}, le="{le}"}}': f"0+{count}x40" for le, count in counts.items()}
+    return {
+        f'db_client_connection_wait_time_seconds_bucket{{{WEB}, le="{le}"}}': f"0+{count}x40"
+        for le, count in counts.items()
+    }
 
 
 SERVING = [
     Case(
-        "NothingServed",
+        "NoHealthyUpstream",
         {f"up{{{WEB}}}": "1 1 0x20", f"up{{{GREEN}}}": "0x20"},
         "1m30s",
         "2m",
@@ -69,7 +72,7 @@ SERVING = [
         [{f"up{{{WEB}}}": "1x20", f"up{{{GREEN}}}": "0x20"}, {f"up{{{WEB}}}": "1 0 1x20"}],
     ),
     Case(
-        "NothingServed",
+        "NoHealthyUpstream",
         {UP: "1x20"},  # no container is known at all
         "30s",
         "1m",
@@ -78,7 +81,7 @@ SERVING = [
         {"job": "web"},
     ),
     Case(
-        "ServingAway",
+        "ActiveColourDown",
         {SERVED: "1x20", f"up{{{WEB}}}": "1 1 0 _x20", f"up{{{GREEN}}}": "1x20"},
         "1m30s",
         "2m",
@@ -90,7 +93,7 @@ SERVING = [
         {"job": "serving", "instance": "nginx:8004", "upstream": "web-blue", "colour": "blue"},
     ),
     Case(
-        "NginxAway",
+        "NginxDown",
         {'nginx_up{job="nginx"}': "1 1 0x20"},
         "1m30s",
         "2m",
@@ -99,7 +102,7 @@ SERVING = [
         {"job": "nginx"},
     ),
     Case(
-        "ErrorsBurnFast",
+        "ErrorBudgetBurnFast",
         answers(95, 5),
         "30s",
         "62m",
@@ -115,7 +118,7 @@ SERVING = [
         ],
     ),
     Case(
-        "ErrorsBurnSlowly",
+        "ErrorBudgetBurnSlow",
         answers(99, 1),
         "8m",
         "40m",
@@ -123,7 +126,7 @@ SERVING = [
         [answers(995, 5), answers(99, 0) | answers(0, 50, PROBE)],
     ),
     Case(
-        "AnswersSlow",
+        "HighRequestLatency",
         durations(80, 20),
         "5m",
         "6m",
@@ -131,7 +134,7 @@ SERVING = [
         [durations(95, 5), durations(0, 1), durations(80, 0) | durations(0, 80, PROBE)],
     ),
     Case(
-        "SlowestAnswers",
+        "HighTailLatency",
         durations(97, 3),
         "15m",
         "16m",
@@ -139,7 +142,7 @@ SERVING = [
         [durations(995, 5), durations(0, 1)],
     ),
     Case(
-        "WebAway",
+        "WebInstanceDown",
         {f"up{{{WEB}}}": "1 0x20", f"up{{{OTHER}}}": "1x20", f"up{{{GREEN}}}": "0x20"},
         "5m",
         "5m30s",
@@ -149,11 +152,11 @@ SERVING = [
     ),
 ]
 
-LIMIT = {f"database_connections_limit{{{WEB}}}": "8x40"}
-TENTH = f'database_pool_wait_seconds_bucket{{{WEB}, le="0.1"}}'
+LIMIT = {f"db_client_connection_max{{{WEB}}}": "8x40"}
+TENTH = f'db_client_connection_wait_time_seconds_bucket{{{WEB}, le="0.1"}}'
 SATURATION = [
     Case(
-        "ConnectionsQueue",
+        "RequestBacklog",
         {f"gunicorn_backlog{{{WEB}}}": "0 30x20"},
         "2m",
         "2m30s",
@@ -162,7 +165,7 @@ SATURATION = [
         WHERE,
     ),
     Case(
-        "NginxDrops",
+        "NginxConnectionsDropped",
         {"nginx_connections_accepted": "0+300x20", "nginx_connections_handled": "0+240x20"},
         "1m",
         "6m",
@@ -170,28 +173,28 @@ SATURATION = [
         [{"nginx_connections_accepted": "0+300x20", "nginx_connections_handled": "0+300x20"}],
     ),
     Case(
-        "ThreadsBusy",
-        LIMIT | {f"http_requests_in_flight{{{WEB}}}": "0x9 8x40"},
+        "WorkerThreadsSaturated",
+        LIMIT | {f"http_server_active_requests{{{WEB}}}": "0x9 8x40"},
         "9m",
         "11m",
         "100% of what web-blue can do at a time has been under way for 5 minutes, at 10.0.0.1:8000.",
         [
-            LIMIT | {f"http_requests_in_flight{{{WEB}}}": "6x40"},
-            LIMIT | {f"http_requests_in_flight{{{WEB}}}": "1x20 8 8 1x9"},
+            LIMIT | {f"http_server_active_requests{{{WEB}}}": "6x40"},
+            LIMIT | {f"http_server_active_requests{{{WEB}}}": "1x20 8 8 1x9"},
         ],
         WHERE,
     ),
     Case(
-        "PoolFull",
-        LIMIT | {f'database_connections{{{WEB}, state="in_use"}}': "0x9 8x40"},
+        "DatabasePoolExhausted",
+        LIMIT | {f'db_client_connection_count{{{WEB}, state="in_use"}}': "0x9 8x40"},
         "9m",
         "11m",
         "100% of the connections to the database of web-blue have been in use for 5 minutes, at 10.0.0.1:8000.",
-        [LIMIT | {f'database_connections{{{WEB}, state="{state}"}}': "6x40" for state in ("in_use", "idle")}],
+        [LIMIT | {f'db_client_connection_count{{{WEB}, state="{state}"}}': "6x40" for state in ("in_use", "idle")}],
         WHERE,
     ),
     Case(
-        "PoolWaits",
+        "HighDatabasePoolWait",
         waits(50, 50),
         "5m",
         "6m",
@@ -199,7 +202,7 @@ SATURATION = [
         [waits(99, 1), waits(50, 0), waits(94, 6, "0.05") | {TENTH: "0+100x40"}],
     ),
     Case(
-        "WorkersMissing",
+        "GunicornWorkersMissing",
         {f"gunicorn_workers{{{WEB}}}": "2 1x20", f"gunicorn_workers_configured{{{WEB}}}": "2x20"},
         "5m",
         "5m30s",
@@ -208,7 +211,7 @@ SATURATION = [
         WHERE,
     ),
     Case(
-        "WorkersEnd",
+        "GunicornWorkerExits",
         {f"gunicorn_worker_exits_total{{{WEB}}}": "0x10 1 2 3 4x40"},
         "5m",
         "10m",
@@ -220,7 +223,7 @@ SATURATION = [
 
 BACKENDS = [
     Case(
-        "BackendLeftAlone",
+        "CircuitBreakerOpen",
         {
             f'breaker_open{{{WEB}, backend="postgres"}}': "0 1x20",
             f'breaker_open{{{OTHER}, backend="postgres"}}': "0x20",
@@ -233,7 +236,7 @@ BACKENDS = [
         severity="page",
     ),
     Case(
-        "BackendLeftAlone",
+        "CircuitBreakerOpen",
         {f'breaker_open{{{WEB}, backend="redis"}}': "0 1x20"},
         "5m",
         "5m30s",
@@ -243,7 +246,7 @@ BACKENDS = [
         severity="ticket",
     ),
     Case(
-        "BackendErrors",
+        "HighBackendErrorRate",
         {f'backend_errors_total{{{WEB}, backend="postgres", kind="away"}}': "0+30x40"},
         "5m",
         "6m",
@@ -258,7 +261,7 @@ BACKENDS = [
 
 POSTGRES = [
     Case(
-        "PostgresAway",
+        "PostgresDown",
         {"pg_up": "1 0x20"},
         "1m",
         "1m30s",
@@ -266,7 +269,7 @@ POSTGRES = [
         [{"pg_up": "1 0 1x20"}],
     ),
     Case(
-        "PostgresConnections",
+        "PostgresConnectionsNearLimit",
         {
             'pg_stat_database_numbackends{datname="app"}': "90x20",
             'pg_settings_max_connections{server="db:5432"}': "100x20",
@@ -303,7 +306,7 @@ POSTGRES = [
         {"usename": "app", "state": "idle in transaction"},
     ),
     Case(
-        "PostgresSlotRetains",
+        "PostgresReplicationSlotLag",
         {'pg_replication_slots_pg_wal_lsn_diff{slot_name="archive"}': f"0 {3 * GIB // 4}x20"},
         "5m",
         "5m30s",
@@ -318,7 +321,7 @@ MOST = {f"redis_memory_max_bytes{{{SESSIONS}}}": "100x20"}
 REFUSED = f'redis_errors_total{{{SESSIONS}, err="OOM"}}'
 REDIS = [
     Case(
-        "RedisAway",
+        "RedisDown",
         {f"redis_up{{{SESSIONS}}}": "1 0x20"},
         "1m",
         "1m30s",
@@ -327,7 +330,7 @@ REDIS = [
         {"job": "redis", "instance": "redis-sessions"},
     ),
     Case(
-        "SessionsNearlyFull",
+        "RedisSessionsMemoryNearLimit",
         MOST | {f"redis_memory_used_bytes{{{SESSIONS}}}": "85x20"},
         "4m30s",
         "5m",
@@ -342,7 +345,7 @@ REDIS = [
         {"job": "redis", "instance": "redis-sessions"},
     ),
     Case(
-        "RedisRefuses",
+        "RedisWritesRejected",
         {REFUSED: "_x20 4x20", f"redis_up{{{SESSIONS}}}": "1x60"},  # the first ones ever
         "9m30s",
         "12m",
@@ -354,7 +357,7 @@ REDIS = [
         {"job": "redis", "instance": "redis-sessions", "err": "OOM"},
     ),
     Case(
-        "RedisRefuses",
+        "RedisWritesRejected",
         {REFUSED: "0x4 4x20"},
         "1m30s",
         "5m",
@@ -368,7 +371,7 @@ REDIS = [
         {"job": "redis", "instance": "redis-sessions", "err": "OOM"},
     ),
     Case(
-        "RedisRefuses",
+        "RedisWritesRejected",
         {f"redis_rejected_connections_total{{{SESSIONS}}}": "0x4 4x20"},
         "1m30s",
         "5m",
@@ -380,7 +383,7 @@ REDIS = [
 
 CERTIFICATES = [
     Case(
-        "CertificateEnds",
+        "CertificateExpiringSoon",
         {"certificate_not_after_timestamp_seconds": f"{2 * DAY}x40"},
         "4m30s",
         "10m",
@@ -388,7 +391,7 @@ CERTIFICATES = [
         [{"certificate_not_after_timestamp_seconds": f"{20 * DAY}x40"}],
     ),
     Case(
-        "CertificateFailing",
+        "CertificateRenewalFailed",
         {"certificate_renewal_failing": "1x60"},
         "14m30s",
         "15m",
@@ -396,7 +399,7 @@ CERTIFICATES = [
         [{"certificate_renewal_failing": "0x60"}],
     ),
     Case(
-        "CertificateNotLookedAt",
+        "CertificateCheckStale",
         {"certificate_checked_timestamp_seconds": f"{-27 * 3600}x40"},
         "4m30s",
         "5m",
@@ -409,7 +412,7 @@ MADE = {f'backup_last_success_timestamp_seconds{{job="{job}"}}': "0x80" for job 
 AGED = 'backup_last_success_timestamp_seconds{job="%s"}'
 BACKUPS = [
     Case(
-        "BackupFailing",
+        "BackupFailed",
         {'backup_failing_since_timestamp_seconds{job="dump"}': "0x80"},
         "15m",
         "16m",
@@ -419,7 +422,7 @@ BACKUPS = [
     ),
     *[
         Case(
-            "BackupLate",
+            "BackupOverdue",
             {AGED % job: f"{-age}x40"},
             "4m",
             "6m",
@@ -437,7 +440,7 @@ BACKUPS = [
     ],
     *[
         Case(
-            "BackupNever",
+            "BackupMissing",
             {UP: "1x80"} | {each: values for each, values in MADE.items() if each != AGED % job},
             "29m",
             "30m",
@@ -460,7 +463,7 @@ WATCHING = [
         [{UNTOLD % "slack": "0+1x40"}],
     ),
     Case(
-        "TargetAway",
+        "TargetDown",
         {'up{job="postgres", instance="postgres-exporter:9187"}': "1 0x20"},
         "5m",
         "5m30s",
@@ -469,7 +472,7 @@ WATCHING = [
         {"job": "postgres", "instance": "postgres-exporter:9187"},
     ),
     Case(
-        "RulesFail",
+        "PrometheusRuleFailures",
         {f"prometheus_rule_evaluation_failures_total{{{PROMETHEUS}}}": "0x2 5x20"},
         "30s",
         "10m",
@@ -477,7 +480,7 @@ WATCHING = [
         [{f"prometheus_rule_evaluation_failures_total{{{PROMETHEUS}}}": "5x20"}],
     ),
     Case(
-        "NotificationsFail",
+        "AlertNotificationsFailing",
         {UNTOLD % "slack": "0+1x40"},
         "5m",
         "10m",
@@ -486,7 +489,7 @@ WATCHING = [
         {"integration": "slack"},
     ),
     Case(
-        "NotificationsFail",
+        "AlertNotificationsFailing",
         {f"prometheus_notifications_dropped_total{{{PROMETHEUS}}}": "0+1x40"},
         "5m",
         "10m",
@@ -494,7 +497,7 @@ WATCHING = [
         [{f"prometheus_notifications_dropped_total{{{PROMETHEUS}}}": "3x40"}],
     ),
     Case(
-        "PrometheusCannotWrite",
+        "PrometheusStorageFailing",
         {f"prometheus_tsdb_wal_writes_failed_total{{{PROMETHEUS}}}": "0x4 1x40", UP: "1x60"},
         "1m",
         "3m",
@@ -504,7 +507,7 @@ WATCHING = [
         severity="ticket",
     ),
     Case(
-        "PrometheusCannotWrite",
+        "PrometheusStorageFailing",
         {UP: "1x4 _x40"},
         "8m30s",  # for five minutes the last is taken for what is
         "9m30s",

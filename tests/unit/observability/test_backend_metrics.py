@@ -102,7 +102,7 @@ def test_cache(counted):
     for path in ("/thing", "/thing", "/thing?x=1"):
         site.get(path)
     assert outcomes(counted) == [1, 1, 0, 0, 1]
-    assert counted("cache_computation_seconds_count") == site.calls == 2
+    assert counted("cache_compute_duration_seconds_count") == site.calls == 2
 
 
 def test_cache_refresh(counted):
@@ -124,7 +124,7 @@ def test_cache_away(counted):
 def test_failed_computation(counted):
     """A computation that fails took its time too."""
     Site(lambda: 1 / 0).get()
-    assert counted("cache_computation_seconds_count") == 1
+    assert counted("cache_compute_duration_seconds_count") == 1
 
 
 @pytest.fixture
@@ -134,8 +134,8 @@ def pool(counted):
     made.pool._timeout = 0.01
 
     def show():
-        states = [int(counted("database_connections", state=state)) for state in ("in_use", "idle")]
-        return [*states, int(counted("database_pool_wait_seconds_count"))]
+        states = [int(counted("db_client_connection_count", state=state)) for state in ("in_use", "idle")]
+        return [*states, int(counted("db_client_connection_wait_time_seconds_count"))]
 
     made.show = show
     yield made

@@ -65,8 +65,8 @@ def test_counted_once(ask, counted, view, status, method):
     if view is VIEWS["broken stream"][0] and method == "HEAD":
         status = "200"  # nothing is taken from the stream
     assert ask(view, status, method) == (1, 1)
-    assert counted("http_request_duration_seconds_count") == 1
-    assert counted("http_requests_in_flight") == 0
+    assert counted("http_server_request_duration_seconds_count") == 1
+    assert counted("http_server_active_requests") == 0
 
 
 HOOKS = ["before_request", "after_request", "teardown_request"]
@@ -79,7 +79,7 @@ def test_failing_hook(app, counted, hook):
     with contextlib.suppress(ZeroDivisionError):  # of after_request Flask makes a 500, of teardown_request it does not
         app.test_client().get("/health", buffered=True)
     assert counted("http_requests_total", route="/health", status="500") == counted("http_requests_total") == 1
-    assert counted("http_requests_in_flight") == 0
+    assert counted("http_server_active_requests") == 0
 
 
 def test_foreign_host(make_app, counted):
@@ -169,5 +169,5 @@ def test_client_that_has_gone(counted):
 
 def test_in_flight(app, counted):
     """While a view runs, its request is in flight."""
-    app.add_url_rule("/now", "now", lambda: str(counted("http_requests_in_flight")))
+    app.add_url_rule("/now", "now", lambda: str(counted("http_server_active_requests")))
     assert app.test_client().get("/now").text == "1.0"

@@ -56,25 +56,25 @@ def test_counters_go_on(folder, read):
 def test_gauges_do_not(folder, read):
     """What was in flight in a dead worker is not, whether the master has missed it or its slot is held again."""
     metric_files.hold(folder, 0)
-    metrics.add("http_requests_in_flight", 2)
+    metrics.add("http_server_active_requests", 2)
     metric_files.hold(folder, 1)
-    metrics.add("http_requests_in_flight", 1)
-    assert read("http_requests_in_flight") == 3
+    metrics.add("http_server_active_requests", 1)
+    assert read("http_server_active_requests") == 3
     metric_files.release(folder, 0)
-    assert read("http_requests_in_flight") == 1
+    assert read("http_server_active_requests") == 1
     metric_files.hold(folder, 1)
-    assert read("http_requests_in_flight") == 0
+    assert read("http_server_active_requests") == 0
 
 
 def test_histograms_go_on(folder, read):
     """The sum and the buckets of all slots are added up."""
     for slot in (0, 1, 0):
         metric_files.hold(folder, slot)
-        metrics.observe("cache_computation_seconds", 0.02)
-    assert read("cache_computation_seconds_count") == 3
-    assert read("cache_computation_seconds_sum") == pytest.approx(0.06)
-    assert read("cache_computation_seconds_bucket", le="0.025") == 3
-    assert read("cache_computation_seconds_bucket", le="0.01") == 0
+        metrics.observe("cache_compute_duration_seconds", 0.02)
+    assert read("cache_compute_duration_seconds_count") == 3
+    assert read("cache_compute_duration_seconds_sum") == pytest.approx(0.06)
+    assert read("cache_compute_duration_seconds_bucket", le="0.025") == 3
+    assert read("cache_compute_duration_seconds_bucket", le="0.01") == 0
 
 
 def test_largest(folder, read):

@@ -20,7 +20,7 @@ UNDECLARED = {
     "a label more": (lambda: metrics.count("gunicorn_worker_exits_total", signal="9"), r"\(\), not \(signal\)"),
     "another value": (lambda: metrics.count("cache_requests_total", outcome="hti"), "there are: hit, miss, stale"),
     "another type": (lambda: metrics.observe("cache_requests_total", 1, outcome="hit"), "as a counter, not as a hist"),
-    "a gauge counted": (lambda: metrics.count("http_requests_in_flight"), "declared as a gauge, not as a counter"),
+    "a gauge counted": (lambda: metrics.count("http_server_active_requests"), "declared as a gauge, not as a counter"),
     "a counter that falls": (lambda: metrics.count("gunicorn_worker_exits_total", -1), "cannot change by -1"),
     "one that is asked": (lambda: metrics.put("gunicorn_backlog", 1), "as a gauge that is asked, not as a gauge"),
 }
@@ -99,7 +99,7 @@ def test_there_from_the_start(counted):
     """A series whose labels are known is there at zero: the first error of all is an increase too."""
     assert counted("backend_errors_total", backend="redis", kind="silent") == 0
     assert counted("cache_requests_total", outcome="stale") == 0
-    assert counted("database_connections", state="idle") == 0
+    assert counted("db_client_connection_count", state="idle") == 0
 
 
 def test_lasting(counted, monkeypatch):

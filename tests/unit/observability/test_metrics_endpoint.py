@@ -41,7 +41,7 @@ def test_nobody_notices(site, counted, logged):
     """Asking is neither logged nor counted, nor is it in flight."""
     log = logged()
     text = site.test_client().get("/metrics").text
-    assert "http_requests_in_flight 0.0" in text
+    assert "http_server_active_requests 0.0" in text
     assert log.lines == []
     assert counted("http_requests_total") is None
 

@@ -1,10 +1,10 @@
-"""Is it well? The page to look at first: what users notice, and what they will notice."""
+"""Overview: The page to look at first: what users notice, and what they will notice."""
 
 from .panel import USERS, Dashboard, Panel, number, quantile
 
 PAGE = Dashboard(
-    "is-it-well",
-    "Is it well?",
+    "overview",
+    "Overview",
     [
         number(
             "Alerts",
@@ -65,9 +65,9 @@ PAGE = Dashboard(
             "How full it is",
             "Shares of what there is. Bad from 90 %: what comes next waits.",
             {
-                "threads": "max(http_requests_in_flight / database_connections_limit)",
-                "connections of the pool": 'max(sum without (state) (database_connections{state="in_use"}) '
-                "/ database_connections_limit)",
+                "threads": "max(http_server_active_requests / db_client_connection_max)",
+                "connections of the pool": 'max(sum without (state) (db_client_connection_count{state="in_use"}) '
+                "/ db_client_connection_max)",
                 "connections of Postgres": "sum(pg_stat_database_numbackends) / max(pg_settings_max_connections)",
                 "memory of {{instance}}": "redis_memory_used_bytes / redis_memory_max_bytes",
             },

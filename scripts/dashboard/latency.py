@@ -1,4 +1,4 @@
-"""Where is the time? The page to look at when it is slow: by route, and down to what each waits for."""
+"""Latency: The page to look at when it is slow: by route, and down to what each waits for."""
 
 from .panel import Dashboard, Panel, quantile
 
@@ -6,8 +6,8 @@ APP = '{datname="app"}[5m])'
 PAGES = "rate(pg_stat_database_blks"
 
 PAGE = Dashboard(
-    "where-is-the-time",
-    "Where is the time?",
+    "latency",
+    "Latency",
     [
         Panel(
             "Requests by route",
@@ -36,7 +36,7 @@ PAGE = Dashboard(
         Panel(
             "Time by route",
             "Seconds of work that each route takes in a second. The highest line is where to look first.",
-            {"{{route}}": "sum by (route) (rate(http_request_duration_seconds_sum[5m]))"},
+            {"{{route}}": "sum by (route) (rate(http_server_request_duration_seconds_sum[5m]))"},
             unit="s",
         ),
         Panel(
@@ -54,16 +54,16 @@ PAGE = Dashboard(
             "What the cache computes",
             "How often a second, and how long one in twenty takes. Bad: long ones, for which others wait.",
             {
-                "computations a second": "sum(rate(cache_computation_seconds_count[5m]))",
-                "p95 in seconds": quantile("0.95", buckets="rate(cache_computation_seconds_bucket[5m])"),
+                "computations a second": "sum(rate(cache_compute_duration_seconds_count[5m]))",
+                "p95 in seconds": quantile("0.95", buckets="rate(cache_compute_duration_seconds_bucket[5m])"),
             },
         ),
         Panel(
             "Waiting for a connection",
             "To the database, by those requests that needed one. Bad: p95 above a quarter of a second.",
             {
-                "p50": quantile("0.5", buckets="rate(database_pool_wait_seconds_bucket[5m])"),
-                "p95": quantile("0.95", buckets="rate(database_pool_wait_seconds_bucket[5m])"),
+                "p50": quantile("0.5", buckets="rate(db_client_connection_wait_time_seconds_bucket[5m])"),
+                "p95": quantile("0.95", buckets="rate(db_client_connection_wait_time_seconds_bucket[5m])"),
             },
             unit="s",
         ),
@@ -71,8 +71,8 @@ PAGE = Dashboard(
             "Connections of the application",
             "To the database. Bad: those in use at the limit.",
             {
-                "{{state}}": "sum by (state) (database_connections)",
-                "limit": "sum(database_connections_limit)",
+                "{{state}}": "sum by (state) (db_client_connection_count)",
+                "limit": "sum(db_client_connection_max)",
             },
         ),
         Panel(
