@@ -115,7 +115,7 @@ metrics() { # for Prometheus: https://prometheus.io/docs/instrumenting/expositio
     family backup_last_success_timestamp_seconds 'When a job last succeeded.' succeeded
     family backup_failing_since_timestamp_seconds 'Since when a job fails; there is no line while it does not.' failing_since
     family backup_duration_seconds 'How long it took the last time that it succeeded.' seconds
-    family backup_stream_behind_bytes 'WAL that Postgres has written and the backups do not have yet.' behind
+    family backup_wal_lag_bytes 'WAL that Postgres has written and the backups do not have yet.' behind
   } >"$status/.backups.prom"
   chmod 0644 "$status/.backups.prom"
   mv "$status/.backups.prom" "$status/backups.prom"

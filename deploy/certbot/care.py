@@ -245,7 +245,7 @@ def metrics(not_after: str, checked: str, *, failing: bool) -> str:
             "Whether it could not be had or renewed, or is not met by users.",
             int(failing),
         ),
-        "certificate_checked_timestamp_seconds": ("When that was looked at last.", epoch(checked)),
+        "certificate_last_check_timestamp_seconds": ("When that was looked at last.", epoch(checked)),
     }
     return "".join(
         f"# HELP {name} {meaning}\n# TYPE {name} gauge\n{name} {value}\n" for name, (meaning, value) in lines.items()

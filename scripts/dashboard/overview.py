@@ -20,22 +20,23 @@ PAGE = Dashboard(
         number(
             "Failed",
             "The share of requests answered 5xx. Bad from 1.44 %: a month's share is used up in two days.",
-            {"5xx": "http:errors:ratio_rate5m"},
+            {"5xx": "web:http_server_errors:ratio_rate5m"},
             unit="percentunit",
             bad=0.0144,
         ),
         number(
             "Slower than a second",
             "The share of requests. Bad from 10 %.",
-            {"slow": "http:slow:ratio_rate5m"},
+            {"slow": "web:http_server_slow_requests:ratio_rate5m"},
             unit="percentunit",
             bad=0.1,
         ),
         number(
             "Certificate",
-            "Days until it ends. Bad below 3: nothing renews it, and browsers will refuse the site.",
-            {"days left": "certificate:left:days"},
-            bad=3,
+            "Time until it expires. Bad below three days: renewal is failing, and browsers will reject the site.",
+            {"expires in": "certificate_not_after_timestamp_seconds - time()"},
+            unit="s",
+            bad=3 * 86400,
             below=True,
         ),
         number(
@@ -93,7 +94,7 @@ PAGE = Dashboard(
         Panel(
             "Age of backups",
             "Since each job last succeeded. Bad: wal above minutes, base and dump above 26 hours, drill above 15 days.",
-            {"{{job}}": "max by (job) (backup:age:seconds)"},
+            {"{{job}}": "max by (job) (time() - backup_last_success_timestamp_seconds)"},
             unit="s",
         ),
         Panel(

@@ -32,11 +32,11 @@ OTHERS = {
         "nginx_connections_waiting",
         "nginx_connections_writing",
     },
-    "serving": {"nginx_serving"},
+    "active-upstream": {"nginx_active_upstream"},
     "certificates": {
         "certificate_not_after_timestamp_seconds",
         "certificate_renewal_failing",
-        "certificate_checked_timestamp_seconds",
+        "certificate_last_check_timestamp_seconds",
     },
     "backups": {"backup_last_success_timestamp_seconds", "backup_failing_since_timestamp_seconds"},
     "postgres": {

@@ -128,4 +128,4 @@ def test_prometheus_can_read_how_they_went(data):
     text = data.compose("exec", "-T", f"web-{colour}", "python", "-c", script).stdout
     for job in ("wal", "base", "dump", "drill"):
         assert f'backup_last_success_timestamp_seconds{{job="{job}"}} 1' in text
-    assert 'backup_stream_behind_bytes{job="wal"} 0' in text
+    assert 'backup_wal_lag_bytes{job="wal"} 0' in text

@@ -52,7 +52,7 @@ def watched(server, listener):
     watched = Watched(server.settings["PROMETHEUS_PORT"], server.settings["ALERTMANAGER_PORT"])
     with Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
         wait_for(lambda: len({job for job, _ in up(watched)}) == 9, seconds=60, pause=1)
-        wait_for(lambda: watched.query("http:slow:ratio_rate5m") and not server.backup_faults(), seconds=60, pause=1)
+        wait_for(lambda: watched.query("web:http_server_slow_requests:ratio_rate5m") and not server.backup_faults(), seconds=60, pause=1)
         watched.await_quiet(180)
     return watched
 
@@ -79,7 +79,7 @@ def test_every_target_is_up(watched, server):
     targets = watched.targets()
     assert {target["health"] for target in targets} == {"up"}, [target["lastError"] for target in targets]
     assert [each["labels"]["colour"] for each in targets if each["labels"]["job"] == "web"] == [serving]
-    jobs = {"web", "serving", "nginx", "certificates", "backups", "postgres", "redis", "prometheus", "alertmanager"}
+    jobs = {"web", "active-upstream", "nginx", "certificates", "backups", "postgres", "redis", "prometheus", "alertmanager"}
     assert {target["labels"]["job"] for target in targets} == jobs
 
 

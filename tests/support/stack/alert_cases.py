@@ -14,7 +14,7 @@ GREEN = 'job="web", colour="green", instance="10.0.0.3:8000"'
 PROMETHEUS = 'job="prometheus", instance="localhost:9090"'
 UP = f"up{{{PROMETHEUS}}}"
 NGINX = 'up{job="nginx", instance="nginx-exporter:9113"}'
-SERVED = 'nginx_serving{job="serving", instance="nginx:8004", upstream="web-blue"}'
+SERVED = 'nginx_active_upstream{job="active-upstream", instance="nginx:8004", upstream="web-blue"}'
 LIST = 'method="GET", route="/api/products"'
 PROBE = 'method="GET", route="/health/ready"'
 WHERE = {"colour": "blue", "instance": "10.0.0.1:8000", "job": "web"}
@@ -90,7 +90,7 @@ SERVING = [
             {SERVED: "1x20", f"up{{{WEB}}}": "1 0 1x20", f"up{{{GREEN}}}": "1x20"},
             {SERVED: "1x20", f"up{{{WEB}}}": "1x20", f"up{{{OTHER}}}": "0x20", f"up{{{GREEN}}}": "0x20"},
         ],
-        {"job": "serving", "instance": "nginx:8004", "upstream": "web-blue", "colour": "blue"},
+        {"job": "active-upstream", "instance": "nginx:8004", "upstream": "web-blue", "colour": "blue"},
     ),
     Case(
         "NginxDown",
@@ -387,7 +387,7 @@ CERTIFICATES = [
         {"certificate_not_after_timestamp_seconds": f"{2 * DAY}x40"},
         "4m30s",
         "10m",
-        "The certificate ends in 2.0 days; then browsers refuse the site.",
+        "The TLS certificate expires in 1d 23h 50m 0s; browsers then reject the site.",
         [{"certificate_not_after_timestamp_seconds": f"{20 * DAY}x40"}],
     ),
     Case(
@@ -400,11 +400,11 @@ CERTIFICATES = [
     ),
     Case(
         "CertificateCheckStale",
-        {"certificate_checked_timestamp_seconds": f"{-27 * 3600}x40"},
+        {"certificate_last_check_timestamp_seconds": f"{-27 * 3600}x40"},
         "4m30s",
         "5m",
         "Nobody has looked at the certificate for 1d 3h 5m 0s: the service certbot is not at work.",
-        [{"certificate_checked_timestamp_seconds": f"{-13 * 3600}x40"}],
+        [{"certificate_last_check_timestamp_seconds": f"{-13 * 3600}x40"}],
     ),
 ]
 

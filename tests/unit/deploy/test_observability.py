@@ -17,11 +17,11 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.prod.yml").read_text(encoding="
 SERVICES = COMPOSE["services"]
 PROMETHEUS = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
 ALERTMANAGER = yaml.safe_load((FOLDER / "alertmanager.yml").read_text(encoding="utf-8"))
-ALERTS = [(subject, rule) for subject, rule in rules() if "alert" in rule]
+ALERTS = [(category, rule) for category, rule in rules() if "alert" in rule]
 NAMES = {rule["alert"] for _, rule in ALERTS}
 RECORDED = {rule["record"]: rule["expr"] for _, rule in rules() if "record" in rule}
 KNOWN = APPLICATION.union(OWN, RECORDED, *OTHERS.values())
-each_alert = pytest.mark.parametrize(("subject", "rule"), ALERTS, ids=[rule["alert"] for _, rule in ALERTS])
+each_alert = pytest.mark.parametrize(("category", "rule"), ALERTS, ids=[rule["alert"] for _, rule in ALERTS])
 
 
 def test_names_are_found():
@@ -45,7 +45,7 @@ def test_metrics_are_needed():
 def test_bundle_has_its_metrics():
     """The names that the bundle itself writes are those that are read here."""
     sources = {
-        "serving": "nginx/snippets/metrics.conf",
+        "active-upstream": "nginx/snippets/metrics.conf",
         "certificates": "deploy/certbot/care.py",
         "backups": "deploy/backup/care.sh",
     }
@@ -59,22 +59,22 @@ def test_bundle_has_its_metrics():
 
 
 @each_alert
-def test_alert(subject, rule):
+def test_alert(category, rule):
     """Each alert says how much it hurries, what it is about, what is the matter, and where the runbook is."""
     severity = ("none",) if rule["alert"] == "Watchdog" else ("page", "ticket")
     assert rule["labels"]["severity"] in severity
-    assert rule["labels"]["subject"] == subject
+    assert rule["labels"]["category"] == category
     assert rule["annotations"]["summary"].endswith(".")
     assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
 @each_alert
-def test_case(subject, rule):
+def test_case(category, rule):
     """Each alert is tried on series on which it rings, and on some on which it does not."""
     cases = [
         case for case in CASES if case.alert == rule["alert"] and case.severity in ("", rule["labels"]["severity"])
     ]
-    assert cases, subject
+    assert cases, category
     assert any(case.good for case in cases) or rule["alert"] == "Watchdog"
 
 
@@ -115,10 +115,10 @@ def matchers():
 
 @pytest.mark.parametrize("text", matchers())
 def test_alertmanager_names_what_there_is(text):
-    """Each label, alert and subject that Alertmanager looks for is one that an alert can have."""
+    """Each label, alert and category that Alertmanager looks for is one that an alert can have."""
     jobs = {job["job_name"] for job in PROMETHEUS["scrape_configs"]}
     known = {"alertname": NAMES, "job": jobs}
-    known |= {label: {rule["labels"][label] for _, rule in ALERTS} for label in ("subject", "severity")}
+    known |= {label: {rule["labels"][label] for _, rule in ALERTS} for label in ("category", "severity")}
     label, _, values = matched(text)
     assert set(values) <= known[label]
 
