@@ -1,33 +1,35 @@
-# `make run` and `make test` need Python 3.11 or newer, and nothing else; the first call of each makes .venv.
+# `make run` and `make test` need Python 3.11 or newer, and nothing else; the first call creates .venv.
 SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
-SHELL_FILES := $(wildcard scripts/*.sh) .ci/run
 
-.PHONY: help run test up down lint lock bench
+.PHONY: help run test test-all up down lint lock bench
 
-help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-run: .venv/run ## serve on http://localhost:8000 with SQLite, sample products included
+run: .venv/run ## serve on http://localhost:8000 with SQLite and sample products
 	@scripts/run.sh
 
-test: .venv/dev ## every level of tests that this machine can run; TESTS=path for some
-	$(BIN)/pytest $(or $(TESTS),tests)
+test: .venv/dev ## run unit and integration tests and, with Docker, a smoke test of the stack; TESTS=path for some
+	@TESTS='$(TESTS)' scripts/test.sh
 
-up: ## the development stack in containers, on http://localhost:8000
+test-all: .venv/dev ## run every test, more than an hour; PART=1/10 or MINUTES=20 for a part of the stack tests
+	@PART='$(PART)' MINUTES='$(MINUTES)' scripts/test.sh all
+
+up: ## start the development stack in containers, on http://localhost:8000
 	docker compose up --build --detach --wait
 
-down: ## stop it; its database stays
+down: ## stop the development stack and keep its database
 	docker compose down
 
-lint: .venv/dev ## every linter that this machine can run
+lint: .venv/dev ## run every linter
 	@scripts/lint.sh
 
-lock: .venv/dev ## pin every dependency again, with hashes
+lock: .venv/dev ## pin every dependency, with hashes
 	@scripts/lock.sh
 
-bench: ## requests/s and latency of the stack, as shares of a plain WSGI function's
+bench: ## measure requests/s and latency against a plain WSGI function
 	$(PYTHON) scripts/bench.py
 
 .venv/run: requirements.txt

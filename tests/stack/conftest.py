@@ -2,46 +2,73 @@
 
 import contextlib
 import itertools
+import json
 import os
 import secrets
-from pathlib import Path
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 
+from tests.support import selection
 from tests.support.helpers import ROOT, wait_for
-from tests.support.stack import turns
 from tests.support.stack.compose import Stack, docker, has_engine
 from tests.support.stack.edge import Edge
 from tests.support.stack.project import copy
 from tests.support.stack.server import Registry, Server
 
 HERE = ROOT / "tests" / "stack"
-ANY = 400  # seconds
+DURATIONS = ROOT / "tests/durations.json"
+BUILD_TIMEOUT_S = 400
+ROTATION = pytest.StashKey[str]()
 
 if not has_engine():  # test_engine.py alone is collected, and says so in one line
     collect_ignore = [str(path.relative_to(HERE)) for path in HERE.rglob("test_*.py") if path.name != "test_engine.py"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Give each the time that a build without a cache takes, which the first one makes, unless it has more.
-
-    Unless files are named, or SWEEP=all says so, bad days take turns.
-    """
+    """Give each test the time that an uncached image build takes, and keep the selection that the options name."""
     for item in items:
         own = item.get_closest_marker("timeout")
-        if HERE in item.path.parents and not (own and own.args[0] > ANY):
-            item.add_marker(pytest.mark.timeout(ANY))
-    named = any(Path(word.partition("::")[0]).is_file() for word in config.args)
-    if os.environ.get("SWEEP") != "all" and not named:
-        others = turns.left_out(items)
-        config.hook.pytest_deselected(items=list(others))
-        items[:] = [item for item in items if item not in others]
+        if HERE in item.path.parents and not (own and own.args[0] > BUILD_TIMEOUT_S):
+            item.add_marker(pytest.mark.timeout(BUILD_TIMEOUT_S))
+    chosen = select(config, items)
+    if chosen is not None:
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
 
 
-def pytest_report_collectionfinish(items):
-    """Name the bad days that this run tries."""
-    return f"bad days: {', '.join(turns.bad_days(items)) or 'none'}"
+def select(config, items):
+    """Return the tests that `--part` or `--minutes` choose, or None without these options."""
+    wanted, minutes = config.getoption("part"), config.getoption("minutes")
+    if wanted:
+        number, count = map(int, wanted.split("/"))
+        names = selection.part(file_seconds(items), number, count)
+    elif minutes is not None:
+        items = [item for item in items if not item.get_closest_marker("smoke")]  # `make test` runs these
+        commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+        seconds = file_seconds(items)
+        names = selection.rotation(seconds, commit, minutes * 60)
+        config.stash[ROTATION] = f"commit {commit[:12]} chooses {len(names)} of {len(seconds)} files: {' '.join(names)}"
+    else:
+        return None
+    return [item for item in items if relative(item) in names]
+
+
+def file_seconds(items):
+    """Return the recorded time of each file."""
+    known = json.loads(DURATIONS.read_text())
+    return {name: known.get(name, selection.UNKNOWN_S) for name in sorted({relative(item) for item in items})}
+
+
+def relative(item):
+    """Return the path of a test's file in the project."""
+    return item.path.relative_to(ROOT).as_posix()
+
+
+def pytest_report_collectionfinish(config):
+    """Name the files that `--minutes` chose."""
+    return config.stash.get(ROTATION, [])
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Without a Docker engine this module is all that is collected of the level."""
+"""Without a Docker engine pytest collects only this module of the stack level."""
 
 import os
 import subprocess
@@ -13,8 +13,9 @@ if not has_engine():
     pytest.skip("the stack level needs a Docker engine with Compose, and none answers", allow_module_level=True)
 
 
-def test_without_an_engine_one_line_says_that_the_level_is_skipped():
-    """A machine without a Docker engine is told in one line that nothing here was tested."""
+@pytest.mark.smoke
+def test_without_an_engine_the_level_is_skipped():
+    """Without a Docker engine one line says that the stack level was skipped."""
     command = [sys.executable, "-m", "pytest", "tests/stack", "-rs", "-p", "no:cacheprovider"]
     environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
     output = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stdout

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.stack.writer import Writer
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.smoke]
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 SHAPE = {
     "columns": "SELECT table_name, column_name, data_type, column_default, is_nullable FROM information_schema.columns"

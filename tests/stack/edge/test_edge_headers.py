@@ -7,6 +7,8 @@ import pytest
 from tests.support.stack.client import ask, is_problem, raw_tls
 from tests.support.stack.server import HOST
 
+pytestmark = pytest.mark.smoke
+
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

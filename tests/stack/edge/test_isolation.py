@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.stack.confinement import has_default_route, privileges_beyond, processes
 
+pytestmark = pytest.mark.smoke
+
 
 def test_only_nginx_publishes_a_port_and_only_on_this_machine(running):
     """One port is published, by nginx, on 127.0.0.1; no other service publishes any."""

@@ -85,7 +85,6 @@ def file(server):
 
 
 @pytest.mark.usefixtures("file")
-@pytest.mark.sweep(1, "attacks")
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_good_client_does_not_notice(server, tools, figure, name):
     """While a thousand slow connections are held, a good client has no failure, and p99 stays below twice the idle one.

@@ -112,7 +112,6 @@ def test_the_heartbeat_is_heard(watched, listener):
     assert "Watchdog" in listener.heard("/heartbeat")[-1]
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_another_colour_is_seen(watched, server):
     """A colour that is started is asked by its own name, and one that is stopped is no target and no alert."""
     idle = next(colour for colour in ("blue", "green") if colour != server.status()["serving"])
@@ -135,7 +134,6 @@ def stopped(server, *services):
         server.compose("up", "--detach", "--no-deps", "--wait", *services)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_the_cache_goes(watched, server, listener):
     """Without the cache it is a ticket: users are served."""
     with stopped(server, "redis-cache"), Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5):
@@ -145,7 +143,6 @@ def test_the_cache_goes(watched, server, listener):
         assert [each for each in watched.alerts("firing") if each["severity"] == "page"] == []
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_the_database_goes(watched, server, listener):
     """Without Postgres it rings for Postgres; the 503s and the breaker, which follow, are told nobody."""
     load = Load(server.https, HOST, server.token(), keeping=4, fresh=2, rate=10)
@@ -158,7 +155,6 @@ def test_the_database_goes(watched, server, listener):
     wait_for(lambda: "Well again: Postgres does not answer." in told(listener), seconds=60, pause=1)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_the_pool_is_full(watched, server, listener):
     """While a lock keeps every connection busy, it rings for the pool and for the threads."""
     token, [number] = server.token(), server.sql("SELECT min(id) FROM products")
@@ -175,7 +171,6 @@ def test_the_pool_is_full(watched, server, listener):
         session.communicate(timeout=30)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_a_web_is_killed(watched, server, listener):
     """With its only container killed it rings within two minutes, and what follows is told nobody."""
     name = f"web-{server.status()['serving']}"
@@ -187,7 +182,6 @@ def test_a_web_is_killed(watched, server, listener):
         server.compose("up", "--detach", "--no-deps", "--wait", name)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_the_wrong_colour_runs(watched, server, listener):
     """With the serving colour dead and the other one alive, users get no answer, and that rings."""
     serving = server.status()["serving"]
@@ -204,7 +198,6 @@ def test_the_wrong_colour_runs(watched, server, listener):
         server.compose("stop", idle)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_a_web_hangs(watched, server):
     """One that runs and does not answer is noticed like one that is dead."""
     name = f"web-{server.status()['serving']}"
@@ -222,7 +215,6 @@ def look(server, address):
     return docker("run", "--rm", f"--network={server.name}_watching", *ask).stdout
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_the_data_hangs(watched, server, listener):
     """A database and a cache that run and do not answer are told by the application, and by what else asks them.
 
@@ -252,7 +244,6 @@ def written(path, change):
         path.write_text(before)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_a_certificate_ends(watched, server, listener):
     """A certificate with two days left is a page; that it could not be renewed is not told besides."""
     soon = f"\\g<1> {int(time.time()) + 2 * 86400}"
@@ -268,7 +259,6 @@ def test_a_certificate_ends(watched, server, listener):
         wait_for(lambda: "CertificateRenewalFailed" in watched.silenced(), seconds=30, pause=1)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_a_backup_ages(watched, server, listener):
     """A dump that is older than a day and fails is told, by the job's name."""
     day_ago, now = int(time.time()) - 27 * 3600, int(time.time())
@@ -284,7 +274,6 @@ def test_a_backup_ages(watched, server, listener):
         await_told(listener, "BackupFailed")
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_an_exporter_goes(watched, server, listener):
     """An exporter that is gone is told: what it knew rings no more."""
     wait_for(lambda: "TargetDown" not in watched.ringing(), seconds=60, pause=1)
@@ -295,7 +284,6 @@ def test_an_exporter_goes(watched, server, listener):
         wait_for(lambda: line in f"\n{told(listener)[before:]}", seconds=60, pause=1)
 
 
-@pytest.mark.sweep(3, "bad days")
 def test_who_is_told_is_away(watched, server, listener):
     """What cannot be delivered rings too, can be seen in Prometheus, and ends the heartbeat."""
     docker("stop", "--time", "1", listener.name)

@@ -13,6 +13,7 @@ from tests.support.stack.server import HOST
 
 SLOWEST = 2.0  # seconds; more than the application gives a statement
 NOWHERE = "sha256:" + "0" * 64
+SMOKE = {"answers 500": pytest.mark.smoke}
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,7 @@ def assert_nothing_changed(tried):
     assert not [state for state in idle["containers"] if state.startswith(("running", "restarting"))]
 
 
-@pytest.mark.sweep(4, "broken")
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SMOKE.get(name, ())) for name in BROKEN])
 def test_a_broken_release_is_stopped_before_users_meet_it(attempt, registry, name):
     """It stops at the step that finds the fault, with 1 and what was seen; no user has met it."""
     broken, release = BROKEN[name], name.replace(" ", "-")

@@ -91,7 +91,6 @@ DEPLOYS = (
 )
 
 
-@pytest.mark.sweep(2, "deploys")
 @pytest.mark.parametrize("killed", DEPLOYS)
 def test_a_deploy_after_killed_deploys_recovers(site, killed):
     """Wherever a deploy was killed, and the next one later on, a third brings its release, as if nothing had been."""
@@ -101,7 +100,6 @@ def test_a_deploy_after_killed_deploys_recovers(site, killed):
     assert_as_if_nothing_had_been(site, "three")
 
 
-@pytest.mark.sweep(1, "rollbacks")
 @pytest.mark.parametrize("step", ["start", "switch", "stop"])
 def test_a_deploy_after_a_killed_rollback_recovers(site, step):
     """It does after a rollback that was killed, too."""
@@ -110,7 +108,6 @@ def test_a_deploy_after_a_killed_rollback_recovers(site, step):
     assert_as_if_nothing_had_been(site, "three")
 
 
-@pytest.mark.sweep(1, "promotions")
 @pytest.mark.parametrize("step", ["switch", "drain"])
 def test_a_deploy_after_a_killed_promotion_recovers(site, step):
     """It does after a canary whose promotion was killed, too."""
@@ -120,7 +117,6 @@ def test_a_deploy_after_a_killed_promotion_recovers(site, step):
     assert_as_if_nothing_had_been(site, "three")
 
 
-@pytest.mark.sweep(1, "told to stop")
 @pytest.mark.parametrize("step", ["migrate", "smoke", "switch"])
 def test_a_deploy_that_is_told_to_stop_puts_back(site, step):
     """On SIGTERM, as on a lost connection, it says so, puts users back where they were, and ends with 1."""

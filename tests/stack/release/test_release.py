@@ -13,7 +13,7 @@ REQUESTS = 30_000
 SLOWEST = 2.0  # seconds
 ROLLBACK = 10.0  # seconds
 FEW = 40  # five for each client; an outage of half a second would be more
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.smoke]
 
 MIGRATION = f'''
 COPY <<END /srv/migrations/versions/note.py

@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
+pytestmark = pytest.mark.smoke
+
 READY = {"database": "connected", "migrations": "current", "redis": "connected"}
 LASTING = {"nginx", "web", "db", "redis"}
 

@@ -1,4 +1,4 @@
-"""A throw-away clone of the project, with next to no tests, to push from."""
+"""A temporary clone of the project, with one test a level, to push from."""
 
 import os
 import re
@@ -6,16 +6,16 @@ import shutil
 import subprocess
 
 from tests.support.helpers import ROOT, free_port
-from tests.support.stack.project import LEFT_OUT
+from tests.support.stack.project import IGNORED
 
-TEST = '''"""All that is tested in this clone."""
+TEST = '''"""The only test of this clone."""
 
 
 def test_sum():
     """One and one are two."""
     assert sum([1, 1]) == {total}
 '''
-TRIAL = '''"""All that is tried of an image in this clone."""
+IMAGE_TEST = '''"""The only image test of this clone."""
 
 import os
 import subprocess
@@ -23,9 +23,9 @@ import subprocess
 import pytest
 
 
-@pytest.mark.skipif("IMAGE" not in os.environ, reason="there is no image yet")
+@pytest.mark.skipif("IMAGE" not in os.environ, reason="needs an image")
 def test_release():
-    """The image that is to be deployed is here, by its digest, and is of the commit that was pushed."""
+    """The image is named by its digest and contains the pushed commit."""
     shown = subprocess.check_output(["docker", "run", "--rm", os.environ["IMAGE"], "printenv", "RELEASE"], text=True)
     assert "@sha256:" in os.environ["IMAGE"]
     assert shown.strip() == {commit}
@@ -34,7 +34,7 @@ BROKEN = '''
 
 @app.before_request
 def fail() -> None:
-    """Answer nothing but the probes, and that in production only."""
+    """Fail every API request, in production only."""
     if app.config["ENVIRONMENT"] == "production" and request.path.startswith("/api/"):
         raise RuntimeError("broken on purpose")
 '''
@@ -42,32 +42,34 @@ IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@shop.example", "-c", 
 
 
 class Clone:
-    """A git repository in FOLDER with the project's files in one commit on main."""
+    """A git repository in FOLDER with the project in one commit on main."""
 
     def __init__(self, folder, name):
         self.folder, self.name = folder, name
-        shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
+        shutil.copytree(ROOT, folder, ignore=IGNORED)
         self._cut_tests()
-        self._set_apart()
+        self._make_unique()
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("remote", "add", "origin", "https://github.com/Some-Body/My-Shop.git")
         self.commit()
 
     def _cut_tests(self):
-        """Keep one test for each of two levels, one of the image, and what the linters need."""
-        for pattern in ("test_*.py", "conftest.py"):
-            for path in (self.folder / "tests").rglob(pattern):
-                path.unlink()
+        """Keep one test each for unit, integration and the image, and everything the linters need."""
+        for path in (self.folder / "tests").rglob("test_*.py"):
+            path.unlink()
+        for level in ("unit", "integration"):
+            (self.folder / "tests" / level / "conftest.py").unlink()
         for level in ("unit", "integration"):
             self.write(f"tests/{level}/test_{level}.py", TEST.format(total=2))
-        self.write("tests/stack/release/test_image.py", TRIAL.format(commit='os.environ["GITHUB_SHA"]'))
+        self.write("tests/stack/release/test_image.py", IMAGE_TEST.format(commit='os.environ["GITHUB_SHA"]'))
         self.write("tests/stack/release/test_release.py", TEST.format(total=2))
 
-    def _set_apart(self):
-        """Let two runs share an engine: act names containers after the workflow, and a port is the whole machine's."""
+    def _make_unique(self):
+        """Make names and ports unique, so that two runs can share an engine; run the stack level as one part."""
         port = str(free_port())
         for path in (self.folder / ".github" / "workflows").iterdir():
             text = re.sub(r"(?m)^name: ", f"name: {self.name}-", path.read_text())
+            text = re.sub(r"part: \[.*\]", "part: [1]", text).replace("/10\n", "/1\n")
             path.write_text(text.replace("15432", port))
 
     def write(self, name, text):
@@ -77,44 +79,44 @@ class Clone:
         path.write_text(text)
 
     def fail_a_test(self):
-        """Let the unit test fail."""
+        """Make the unit test fail."""
         self.write("tests/unit/test_unit.py", TEST.format(total=3))
 
-    def fail_a_trial(self):
-        """Let what is tried of the image fail."""
-        self.write("tests/stack/release/test_image.py", TRIAL.format(commit='"another"'))
+    def fail_an_image_test(self):
+        """Make the image test fail."""
+        self.write("tests/stack/release/test_image.py", IMAGE_TEST.format(commit='"another"'))
 
     def break_the_api(self):
-        """Let the application pass its tests, start in production and be ready, and answer 500 to the API's users."""
+        """Make the application pass its tests and become ready in production, but return 500 from the API."""
         text = (self.folder / "wsgi.py").read_text()
         flask = "from flask.cli import load_dotenv"
         assert flask in text
         self.write("wsgi.py", text.replace(flask, f"from flask import request\n{flask}") + BROKEN)
 
     def commit(self):
-        """Commit all that there is, something or nothing, and return the commit."""
+        """Commit all changes, even if there are none, and return the commit."""
         self.git("add", "--all")
         self.git(*IDENTITY, "commit", "--quiet", "--allow-empty", "--message", "A change")
         return self.git("rev-parse", "HEAD")
 
     def undo(self):
-        """Go back to the commit before."""
+        """Remove the last commit."""
         self.git("reset", "--quiet", "--hard", "HEAD~1")
 
     def install(self, runner):
-        """Make the Python environment in a runner, once for all jobs, which share this folder."""
+        """Create the virtual environment once; all jobs share this folder."""
         subprocess.run([*self.in_runner(runner), "make", ".venv/dev"], capture_output=True, timeout=300, check=True)
 
     def remove(self, runner):
-        """Remove the folder in a runner, because files in it belong to the runner's user."""
+        """Remove the folder from inside a runner, whose user owns some of its files."""
         subprocess.run([*self.in_runner(runner), "sh", "-c", "rm -rf ..?* .[!.]* *"], timeout=60, check=True)
 
     def in_runner(self, runner):
-        """Return the words that run a command in this folder, in a container."""
+        """Return the argv prefix that runs a command in this folder, in a container."""
         return ["docker", "run", "--rm", "--volume", f"{self.folder}:{self.folder}", "--workdir", self.folder, runner]
 
     def git(self, *words):
-        """Run a git command, without the settings of the person who runs the tests, and return its output."""
+        """Run git without the user's settings and return its output."""
         environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         done = subprocess.run(
             ["git", *words], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=True

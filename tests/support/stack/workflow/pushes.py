@@ -1,4 +1,4 @@
-"""What GitHub does at a push to main, with act in its place: the workflow is run, on containers as runners."""
+"""Pushes to main: act runs the workflow, as GitHub would, with containers as runners."""
 
 import re
 import subprocess
@@ -16,12 +16,12 @@ STAND_INS = {
     "docker/login-action": "login",
     "docker/build-push-action": "build-push",
 }
-CACHE = "act-toolcache"  # a volume that act makes, and that all its runs on a machine share
+CACHE = "act-toolcache"  # a volume that act creates and shares between runs
 USES = re.compile(r"uses: ([\w./-]+)@([0-9a-f]{40}) ")
 
 
 class Pushed(NamedTuple):
-    """What came of a push."""
+    """The result of a push."""
 
     commit: str
     succeeded: bool
@@ -29,13 +29,13 @@ class Pushed(NamedTuple):
     seconds: float
 
     def step(self, name):
-        """Return what was printed from the beginning of a step of the workflow to its end."""
+        """Return the output of one step of the workflow."""
         begin, end = f"Run Main {name}\n", f" - Main {name} ["
         return self.output.partition(begin)[2].partition(end)[0]
 
 
 class Pushes:
-    """The pushes to one clone's main, and the settings of its repository."""
+    """Pushes to a clone's main branch, and the settings of its repository."""
 
     def __init__(self, clone, machines, home):
         self.clone, self.machines, self.home = clone, machines, home
@@ -45,7 +45,7 @@ class Pushes:
             "DEPLOY_SSH_KEY": (keys / "deploy").read_text(),
             "COSIGN_PRIVATE_KEY": (keys / "cosign.key").read_text(),
             "COSIGN_PASSWORD": PASSWORD,
-            "REGISTRY_PASSWORD": PASSWORD,  # the registry asks for none, docker login does
+            "REGISTRY_PASSWORD": PASSWORD,  # docker login requires one
         }
         self.variables = {
             "REGISTRY": machines.registry,
@@ -58,52 +58,52 @@ class Pushes:
         self._prepare()
 
     def _prepare(self):
-        """Write act's settings, and for the runners the certificate that they trust."""
+        """Write act's settings and the certificate that the runners trust."""
         (self.home / "act").mkdir()
         (self.home / "act" / "actrc").write_text(f"-P ubuntu-latest={self.machines.name}-runner\n")
         (self.home / "site.pem").write_text(self.machines.run("cat", "certificates/live/fullchain.pem"))
         (self.home / "curlrc").write_text("cacert = /site.pem\n")
 
-    def tidy(self):
-        """Leave nothing behind."""
+    def clean_up(self):
+        """Remove everything the runs created."""
         self.clone.remove(f"{self.machines.name}-runner")
-        for kind in ("container", "network", "volume"):  # what act leaves behind when it cannot set a job up
-            words = ("--all",) if kind == "container" else ()
+        for kind in ("container", "network", "volume"):  # act leaves these when it cannot set up a job
+            arguments = ("--all",) if kind == "container" else ()
             named = f"name=act-{self.machines.name}"
-            left = docker(kind, "ls", *words, "--quiet", "--filter", named).stdout.split()
+            left = docker(kind, "ls", *arguments, "--quiet", "--filter", named).stdout.split()
             if left:
                 docker(kind, "rm", "--force", *left, check=False)
         if not self.had_cache:
             docker("volume", "rm", CACHE, check=False)
 
     def push(self, change=None, *, without=(), **variables):
-        """Commit a change, run the workflow for it, take the change back; return what came of it."""
+        """Commit a change, run the workflow, remove the commit, and return the result."""
         if change:
             change()
         commit = self.clone.commit()
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             code, output = self._act(without, self.variables | variables)
         finally:
             self.clone.undo()
         (self.home / f"{commit}.log").write_text(output)
-        return Pushed(commit, code == 0, output, time.monotonic() - began)
+        return Pushed(commit, code == 0, output, time.monotonic() - start)
 
     def _act(self, without, variables):
-        """Run act, and return its exit code and all that it printed."""
+        """Run act and return its exit code and output."""
         secrets = {name: value for name, value in self.secrets.items() if name not in without}
-        words = [word for name in secrets for word in ("--secret", name)]
-        words += [word for name, value in variables.items() if value for word in ("--var", f"{name}={value}")]
-        command = [str(Path(sys.executable).parent / "act"), "push", *self._fixed_options(), *words]
+        arguments = [word for name in secrets for word in ("--secret", name)]
+        arguments += [word for name, value in variables.items() if value for word in ("--var", f"{name}={value}")]
+        command = [str(Path(sys.executable).parent / "act"), "push", *self._fixed_options(), *arguments]
         environment = ENVIRONMENT | secrets | {"XDG_CONFIG_HOME": str(self.home), "NO_COLOR": "1"}
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=self.clone.folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=280, check=False,
         )  # fmt: skip
-        return done.returncode, done.stdout
+        return completed.returncode, completed.stdout
 
     def _fixed_options(self):
-        """Return the options that are the same for each push."""
+        """Return the options that every push shares."""
         container = (
             f"--add-host {HOST}:{self.machines.address()} "
             f"--volume {self.home}/site.pem:/site.pem:ro --volume {self.home}/curlrc:/root/.curlrc:ro"
@@ -115,10 +115,10 @@ class Pushes:
         ]
 
     def _stand_ins(self):
-        """Name the stand-in for each action that the workflows use, under the very commit that they pin."""
+        """Return a local replacement for each action that the workflows use, under the pinned commit."""
         folder = Path(__file__).parent / "actions"
         texts = [path.read_text() for path in (self.clone.folder / ".github" / "workflows").iterdir()]
         used = {match.groups() for text in texts for match in USES.finditer(text)}
-        # act puts the pushed commit into the workspace itself, in the place of this one.
+        # act itself checks out the pushed commit.
         used = {(name, commit) for name, commit in used if name != "actions/checkout"}
         return [f"{name}@{commit}={folder / STAND_INS[name]}" for name, commit in sorted(used)]

@@ -1,4 +1,4 @@
-"""A registry, and a server to deploy to, each a container; the server has its own Docker engine and sshd."""
+"""A registry and a server to deploy to, each a container; the server runs its own Docker engine and sshd."""
 
 import json
 import secrets
@@ -8,14 +8,14 @@ from tests.support.helpers import free_port, wait_for
 from tests.support.stack.compose import docker
 
 HOST = "shop.example"
-BUNDLE = ("docker-compose.prod.yml", "nginx", "ops", "postgres", "pgbouncer", "acme", "backup", "observability")
+BUNDLE = ("docker-compose.prod.yml", "nginx", "ops", "deploy")
 BASES = ("nginx:1.30", "postgres:18", "redis:8", "certbot/certbot:v5.5.0")
 FOLDER = "/srv/myapp"
-PASSWORD = secrets.token_hex(8)  # of all that asks for one
+PASSWORD = secrets.token_hex(8)  # for every service that needs one
 
 
 class Machines:
-    """The machines of one run, under a name that no other has; `destroy` takes away all that was made."""
+    """The machines of one run, under a unique name; `destroy` removes them."""
 
     def __init__(self, sources):
         self.name = f"workflow-{secrets.token_hex(4)}"
@@ -24,7 +24,7 @@ class Machines:
         self.server = f"{self.name}-server"
 
     def image(self, kind):
-        """Build an image of ours and return its name."""
+        """Build an image and return its name."""
         name = f"{self.name}-{kind}"
         docker("build", "--quiet", "--tag", name, str(self.sources / kind), timeout=300)
         return name
@@ -42,7 +42,7 @@ class Machines:
         wait_for(lambda: self.run("ssh-keyscan", "-p", "2222", "127.0.0.1"), seconds=20)
 
     def keys(self, folder):
-        """Make the key that deploys and the one that signs, in FOLDER, and return it."""
+        """Create the deploy key and the signing key in FOLDER, and return it."""
         folder.mkdir()
         make = "ssh-keygen -q -t ed25519 -N '' -f deploy && cosign generate-key-pair && chown $(stat -c %u:%g .) *"
         words = ("--volume", f"{folder}:/keys", "--workdir", "/keys", "--env", f"COSIGN_PASSWORD={PASSWORD}")
@@ -65,13 +65,13 @@ class Machines:
         return done.stdout
 
     def load(self, *images):
-        """Give the server's engine images, as if it had pulled them."""
+        """Copy images into the server's engine."""
         with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
             load = ["docker", "exec", "--interactive", self.server, "docker", "load", "--quiet"]
             subprocess.run(load, stdin=saved.stdout, capture_output=True, timeout=200, check=True)
 
     def set_up(self, project, keys):
-        """Make the server ready for its first release, as its operator would."""
+        """Set the server up for its first release, as an operator would."""
         for name in BUNDLE:
             docker("cp", "--quiet", str(project / name), f"{self.server}:{FOLDER}/{name}")
         self.run("chown", "-R", "deploy:deploy", FOLDER)
@@ -81,11 +81,11 @@ class Machines:
         self.write("/home/deploy/.ssh/authorized_keys", allowed + (keys / "deploy.pub").read_text())
 
     def write(self, name, text):
-        """Write a file of the user who deploys."""
+        """Write a file as the deploy user."""
         self.run("sh", "-c", f"umask 077; cat >{name}", user="deploy", stdin=text)
 
     def known_hosts(self, key="/etc/ssh/ssh_host_ed25519_key.pub"):
-        """Return the line by which a client knows the server."""
+        """Return the server's known_hosts line."""
         return f"[{HOST}]:2222 {self.run('cat', key)}"
 
     def address(self):
@@ -95,7 +95,7 @@ class Machines:
         ).stdout.strip()
 
     def get(self, path):
-        """Ask the site over HTTPS, as a user would, and return status and body."""
+        """Request the site over HTTPS and return status and body."""
         url, trusted = f"https://{HOST}{path}", f"{FOLDER}/certificates/live/fullchain.pem"
         words = ("--silent", "--max-time", "5", "--cacert", trusted, "--resolve", f"{HOST}:443:127.0.0.1")
         body, _, status = self.run("curl", *words, "--write-out", "\n%{http_code}", url, check=False).rpartition("\n")
@@ -106,18 +106,18 @@ class Machines:
         status, body = self.get("/health/version")
         return json.loads(body)["release"] if status == 200 else None
 
-    def done(self):
-        """Return the commands of the server's history, each with the release that served after it."""
-        history = json.loads(self.run("python3", "-m", "ops", "status", "--json", user="deploy"))["history"]
-        return [(entry["command"], entry["release"]) for entry in history if entry["result"] == "ok"]
+    def history(self):
+        """Return the successful commands of the server's history with their releases."""
+        entries = json.loads(self.run("python3", "-m", "ops", "status", "--json", user="deploy"))["history"]
+        return [(entry["command"], entry["release"]) for entry in entries if entry["result"] == "ok"]
 
     def tags(self):
-        """Return the names that images were pushed under."""
+        """Return the names of the pushed images."""
         names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{self.registry}/*/*").stdout
         return names.split()
 
     def destroy(self):
-        """Leave nothing behind."""
+        """Remove every container, network, volume and image."""
         for kind in ("server", "registry"):
             docker("rm", "--force", "--volumes", f"{self.name}-{kind}", check=False)
         docker("network", "rm", self.name, check=False)
