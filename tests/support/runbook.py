@@ -1,4 +1,4 @@
-"""What docs/runbook.md tells people to type."""
+"""The sections and commands of docs/runbook.md."""
 
 import re
 import shlex
@@ -9,10 +9,11 @@ TEXT = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
 HEADING = re.compile(r"^(#{2,3}) (.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^    (\S.*)$", re.MULTILINE)
 INLINE = re.compile(r"`((?:docker|python3) [^`]+)`")
+LABEL = re.compile(r"^\*\*(\w+)\.\*\* ", re.MULTILINE)
 PLACEHOLDER = re.compile(r"\b(?:PID|ID|NAME|NEW|SERVER)\b|IMAGE@sha256:…|hooks\.example")
-SQL = re.compile(r"^sql\(\) \{.*\}$", re.MULTILINE)
+SQL_FUNCTION = re.compile(r"^    (sql\(\) \{.*\})$", re.MULTILINE)
 
-# Docker's commands with the options that the runbook uses; the stack test asks Docker itself for these.
+# Docker commands with the options that the runbook uses; a stack test compares them with `docker --help`.
 OPTIONS = {
     "compose ps": {"--all"},
     "compose logs": {"--since", "--tail", "--no-log-prefix"},
@@ -28,52 +29,59 @@ OPTIONS = {
     "inspect": set(),
 }
 
+READ_ONLY = (
+    ("python3", "-m", "ops", "status"),
+    ("python3", "-m", "ops", "logs"),
+    ("python3", "-m", "ops", "backups"),
+    ("docker", "compose", "ps"),
+    ("docker", "compose", "logs"),
+    ("docker", "stats", "--no-stream"),
+    ("docker", "system", "df"),
+    ("docker", "volume", "ls"),
+    ("df",),
+    ("du",),
+)
+
 
 def sections():
-    """Return the sections below each heading of the second level."""
-    found, above = {}, None
+    """Return the section titles by chapter."""
+    found, chapter = {}, None
     for level, title in HEADING.findall(TEXT):
         if level == "##":
-            above = title
-            found[above] = []
+            chapter = title
+            found[chapter] = []
         else:
-            found[above].append(title)
+            found[chapter].append(title)
     return found
 
 
+def labels(title):
+    """Return the labels of a section's paragraphs, such as Meaning."""
+    body = TEXT.partition(f"\n### {title}\n")[2]
+    return LABEL.findall(re.split(r"\n##", body)[0])
+
+
 def commands():
-    """Return what is to be typed: each line of a block, and what stands in backticks."""
+    """Return the commands of code blocks and of inline code."""
     lines = [line for line in BLOCK.findall(TEXT) if not line.startswith(("COMPOSE_PROFILES=", "sql()"))]
     return list(dict.fromkeys([*lines, *INLINE.findall(TEXT)]))
 
 
-def function():
-    """Return the function that some of them call."""
-    return SQL.search(TEXT.replace("    sql()", "sql()"))[0]
+def sql_function():
+    """Return the shell function that some commands call."""
+    return SQL_FUNCTION.search(TEXT)[1]
 
 
-def words(command):
-    """Return the words of a command, up to what its output goes through."""
+def argv(command):
+    """Return a command's arguments, up to the first pipe."""
     return shlex.split(re.split(r" \|(?= )", command)[0])
 
 
-def only_looks(command):
-    """Whether a command changes nothing, and ends by itself."""
-    first = words(command)
-    looks = (
-        ["python3", "-m", "ops", "status"],
-        ["python3", "-m", "ops", "logs"],
-        ["python3", "-m", "ops", "backups"],
-        ["docker", "compose", "ps"],
-        ["docker", "compose", "logs"],
-        ["docker", "stats", "--no-stream"],
-        ["docker", "system", "df"],
-        ["docker", "volume", "ls"],
-        ["df"],
-        ["du"],
-    )
+def is_read_only(command):
+    """Return whether a command changes nothing and terminates."""
+    words = argv(command)
     return not PLACEHOLDER.search(command) and (
-        any(first[: len(look)] == look for look in looks)
-        or (first[0] == "sql" and first[1].startswith("SELECT") and "pg_terminate" not in first[1])
-        or (first[:4] == ["docker", "compose", "exec", "-T"] and " info " in command)
+        any(tuple(words[: len(prefix)]) == prefix for prefix in READ_ONLY)
+        or (words[0] == "sql" and words[1].startswith("SELECT") and "pg_terminate" not in words[1])
+        or (words[:4] == ["docker", "compose", "exec", "-T"] and " info " in command)
     )

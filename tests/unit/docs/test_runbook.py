@@ -1,4 +1,4 @@
-"""The runbook: a section for each alert, an alert or a bad day for each section, and commands that can be typed."""
+"""docs/runbook.md: one section for each alert, and commands that exist."""
 
 import re
 import subprocess
@@ -9,88 +9,112 @@ import yaml
 from ops import cli
 from tests.support.helpers import ROOT
 from tests.support.metric_names import APPLICATION, OTHERS, rules
-from tests.support.runbook import OPTIONS, PLACEHOLDER, TEXT, commands, function, only_looks, sections, words
+from tests.support.runbook import (
+    OPTIONS,
+    PLACEHOLDER,
+    TEXT,
+    argv,
+    commands,
+    is_read_only,
+    labels,
+    sections,
+    sql_function,
+)
 
 ALERTS = {rule["alert"] for _, rule in rules() if "alert" in rule}
-SERVICES = yaml.safe_load((ROOT / "docker-compose.prod.yml").read_text(encoding="utf-8"))["services"]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.prod.yml").read_text(encoding="utf-8"))
+DOCKER = [command for command in commands() if command.startswith("docker ")]
 
 
-def section(title):
-    """Return a title as GitHub makes an anchor of it."""
+def anchor(title):
+    """Return the anchor that GitHub generates for a title."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def test_each_alert_has_a_section():
-    """Each alert has a section, and each section of alerts an alert."""
-    titles = [title for above, below in sections().items() if above.startswith("Alerts: ") for title in below]
+    """Alert sections and alerts correspond one to one."""
+    titles = [title for chapter, below in sections().items() if chapter.startswith("Alerts: ") for title in below]
     assert sorted(titles) == sorted(ALERTS)
 
 
-def test_bad_days():
-    """The days on which more is ill than one thing have sections of their own."""
-    assert len(sections()["Bad days"]) >= 11
+@pytest.mark.parametrize("alert", sorted(ALERTS))
+def test_alert_section_form(alert):
+    """Each alert section states meaning, impact, diagnosis and remedy, in this order."""
+    assert labels(alert) == ["Meaning", "Impact", "Diagnosis", "Remedy"]
+
+
+def test_incidents():
+    """Incidents that cause several alerts have their own sections."""
+    assert len(sections()["Incidents"]) >= 11
 
 
 def test_anchors():
     """Each link within the page leads to a section."""
-    titles = {section(title) for above, below in sections().items() for title in [above, *below]}
+    titles = {anchor(title) for chapter, below in sections().items() for title in [chapter, *below]}
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= titles
 
 
 def test_metrics():
-    """Each metric that the page names is one that there is."""
-    named = set(
-        re.findall(r"`((?:http|cache|database|gunicorn|backend|breaker|nginx|pg|redis|backup|certificate)_\w+)`", TEXT)
-    )
-    assert named <= APPLICATION.union(*OTHERS.values())
+    """Each metric that the page names exists."""
+    prefixes = "http|cache|db|gunicorn|backend|circuit_breaker|nginx|pg|redis|backup|certificate"
+    assert set(re.findall(rf"`((?:{prefixes})_\w+)`", TEXT)) <= APPLICATION.union(*OTHERS.values())
 
 
 def test_commands_are_found():
-    """The reader finds commands of every kind: a check of nothing would find no fault."""
+    """The parser finds commands of every kind."""
     found = commands()
     assert len(found) > 60
     for start in ("python3 -m ops deploy", "docker compose exec", "sql ", "df "):
         assert any(command.startswith(start) for command in found), start
-    assert sum(map(only_looks, found)) > 25
+    assert sum(map(is_read_only, found)) > 25
 
 
 @pytest.mark.parametrize("command", commands())
-def test_shell_understands(command):
-    """Bash can read each command, with the function that some of them call."""
+def test_shell_syntax(command):
+    """Bash parses each command."""
     done = subprocess.run(
-        ["bash", "-n"], input=f"{function()}\n{command}\n", capture_output=True, text=True, timeout=10, check=False
+        ["bash", "-n"], input=f"{sql_function()}\n{command}\n", capture_output=True, text=True, timeout=10, check=False
     )
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if "-m ops" in command])
-def test_ops_understands(command):
-    """Each command of ops is one, with its options."""
-    given = words(PLACEHOLDER.sub("image@sha256:0", command).removeprefix("sudo "))
-    if given[3:] == ["restore", "--to"]:  # the sentence goes on with the moment
-        given.append("2026-11-25T10:00:00Z")
-    cli.parser().parse_args(given[3:])
+def test_ops_arguments(command):
+    """The argument parser of `ops` accepts each of its commands."""
+    arguments = argv(PLACEHOLDER.sub("image@sha256:0", command).removeprefix("sudo "))[3:]
+    if arguments == ["restore", "--to"]:  # the text describes the value
+        arguments.append("2026-11-25T10:00:00Z")
+    cli.parser().parse_args(arguments)
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("docker ")])
-def test_docker_understands(command):
-    """Each command of Docker's is one that is known here, with its options, and names services that there are."""
-    given = words(command)[1:]
-    size = 1 if " ".join(given[:2]) not in OPTIONS else 2
-    name, rest = " ".join(given[:size]), given[size:]
+def docker_arguments(command):
+    """Return the name of a Docker command and its arguments, without those of a program in a container."""
+    words = argv(command)[1:]
+    size = 2 if " ".join(words[:2]) in OPTIONS else 1
+    name, rest = " ".join(words[:size]), words[size:]
     if name == "compose exec":
         rest = rest[: rest.index(next(word for word in rest if not word.startswith("-"))) + 1]
-    options = {word.partition("=")[0] for word in rest if word.startswith("-")}
+    return name, rest
+
+
+@pytest.mark.parametrize("command", DOCKER)
+def test_docker_options(command):
+    """Each Docker command and its options are in the list that a stack test compares with Docker."""
+    name, rest = docker_arguments(command)
     assert name in OPTIONS
-    assert options <= OPTIONS[name]
-    if name.startswith("compose"):
-        values = [rest[index + 1] for index, word in enumerate(rest) if word in {"--since", "--tail"}]
-        named = {word for word in rest if not word.startswith("-") and word not in values}
-        assert named <= set(SERVICES)
+    assert {word.partition("=")[0] for word in rest if word.startswith("-")} <= OPTIONS[name]
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\bsecrets/([a-z_]+)", TEXT))))
-def test_secrets(path):
-    """Each secret that the page names is one."""
-    secrets = yaml.safe_load((ROOT / "docker-compose.prod.yml").read_text(encoding="utf-8"))["secrets"]
-    assert path in secrets
+@pytest.mark.parametrize("command", [command for command in DOCKER if command.startswith("docker compose")])
+def test_docker_services(command):
+    """Each Docker Compose command names existing services."""
+    _, rest = docker_arguments(command)
+    values = [rest[index + 1] for index, word in enumerate(rest) if word in {"--since", "--tail"}]
+    named = {word for word in rest if not word.startswith("-") and word not in values}
+    assert named <= set(COMPOSE["services"])
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\bsecrets/([a-z_]+)", TEXT))))
+def test_secrets(name):
+    """Each secret that the page names exists."""
+    assert name in COMPOSE["secrets"]
