@@ -63,5 +63,5 @@ class Watch:
     def _change(self, there: int = 0, taken: int = 0) -> None:
         with self.lock:
             self.there, self.taken = self.there + there, self.taken + taken
-            metrics.put("db_client_connection_count", self.taken, state="in_use")
+            metrics.put("db_client_connection_count", self.taken, state="used")
             metrics.put("db_client_connection_count", max(0, self.there - self.taken), state="idle")

@@ -39,9 +39,9 @@ class DatabaseSilentError(DatabaseAwayError):
 
 # How each is counted; what is none of them, such as a value that is not unique, is an answer.
 KINDS: dict[type[Exception], str] = {
-    DatabaseSilentError: "silent",
-    DatabaseAwayError: "away",
-    OpenError: "breaker_open",
+    DatabaseSilentError: "timeout",
+    DatabaseAwayError: "unavailable",
+    OpenError: "circuit_open",
     PoolTimeoutError: "pool_timeout",
     OperationalError: "other",
     InternalError: "other",
@@ -81,7 +81,7 @@ def init_app(app: Flask) -> None:
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url
         app.extensions["reads"] = db.engine.execution_options(**engine.READS)
         app.extensions["database_prober"] = _prober(app)
-    told = functools.partial(metrics.put, "breaker_open", backend="postgres")
+    told = functools.partial(metrics.put, "circuit_breaker_open", backend="postgres")
     app.extensions["database_breaker"] = Breaker(failures=3, pause=1.0, told=told)
     for name, check in PROBES.items():
         probes.register(app, name, check, essential=True)

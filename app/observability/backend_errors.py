@@ -14,4 +14,4 @@ def count(backend: str, error: Exception, kinds: Kinds) -> None:
     kind = next((kind for base, kind in kinds.items() if isinstance(error, base)), None)
     if kind:
         error.counted = True  # type: ignore[attr-defined]
-        metrics.count("backend_errors_total", backend=backend, kind=kind)
+        metrics.count("backend_errors_total", backend=backend, error_type=kind)

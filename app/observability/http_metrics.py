@@ -67,12 +67,13 @@ def counted(application: Application) -> Application:
     return watched
 
 
-def _series(method: str, route: str, status: str) -> tuple[Callable[[float], None], Callable[[float], None]]:
-    """Return what counts such a request and what times it, and keep them at hand."""
-    labels = {"method": method, "route": route}
-    counter = metrics.book.series("counter", "http_requests_total", labels | {"status": status})
-    histogram = metrics.book.series("histogram", "http_server_request_duration_seconds", labels)
-    found = metrics.book.kept[method, route, status] = counter.inc, histogram.observe
+def _series(method: str, route: str, status: str) -> Callable[[float], None]:
+    """Return what counts and times such a request, and keep it at hand."""
+    labels = {"http_request_method": method, "http_route": route, "http_response_status_code": status}
+    found: Callable[[float], None] = metrics.book.series(
+        "histogram", "http_server_request_duration_seconds", labels
+    ).observe
+    metrics.book.kept[method, route, status] = found
     return found
 
 
@@ -135,8 +136,7 @@ class Answer:
             return
         self.open = False
         method = self.environ["REQUEST_METHOD"]
-        method = method if method in METHODS else "other"
+        method = method if method in METHODS else "_OTHER"
         route = self.environ.get(ROUTE, "unmatched")
-        inc, observe = metrics.book.kept.get((method, route, status)) or _series(method, route, status)
-        inc(1)
+        observe = metrics.book.kept.get((method, route, status)) or _series(method, route, status)
         observe(time.perf_counter() - self.began)

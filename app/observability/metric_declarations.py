@@ -34,21 +34,14 @@ BACKENDS = ("postgres", "redis")
 
 DECLARATIONS = (
     Metric(
-        "http_requests_total",
-        "counter",
-        "Requests that were answered, or that failed. `route` is the URL rule, `unmatched` for none; `method` is "
-        "`other` for one that HTTP does not know. Asking for the metrics is not counted.",
-        "More 500s than none: each is a fault, and its request id finds it in the log. 503s: a backend is away, see "
-        "`backend_errors_total`. Many of `unmatched`: a scanner, or a link that leads nowhere.",
-        {"method": None, "route": None, "status": None},
-    ),
-    Metric(
         "http_server_request_duration_seconds",
         "histogram",
-        "From when a thread took the request to when the last of its answer was handed to the server. What it waited "
-        "for a thread is not in it.",
-        "p99 above a second: a statement that waits or reads too much, or a processor that is too busy.",
-        {"method": None, "route": None},
+        "Duration of each request, from when a thread takes it to when the last part of its response reaches Gunicorn. "
+        "The wait for a free thread is not included. `http_route` is the URL rule or `unmatched`; an unknown method is "
+        "`_OTHER`. Scrapes are not counted.",
+        "Any 500: find its request id in the log. 503s: a backend is unavailable, see `backend_errors_total`. Many "
+        "`unmatched`: a scanner or a broken link. p99 above 1 s: a slow statement or a saturated CPU.",
+        {"http_request_method": None, "http_route": None, "http_response_status_code": None},
         SECONDS,
     ),
     Metric(
@@ -76,8 +69,8 @@ DECLARATIONS = (
         "db_client_connection_count",
         "gauge",
         "Connections of the pools to Postgres.",
-        "`in_use` at `db_client_connection_max`: the next request waits for one.",
-        {"state": ("in_use", "idle")},
+        "`used` at `db_client_connection_max`: the next request waits for one.",
+        {"state": ("used", "idle")},
     ),
     Metric(
         "db_client_connection_max",
@@ -96,14 +89,14 @@ DECLARATIONS = (
     Metric(
         "backend_errors_total",
         "counter",
-        "Calls to a backend that failed. `away`: no connection, or it broke; `silent`: no answer in time; "
-        "`breaker_open`: not asked, as it had just failed; `pool_timeout`: no connection became free; `other`: it "
+        "Calls to a backend that failed. `unavailable`: no connection, or it broke; `timeout`: no answer in time; "
+        "`circuit_open`: not asked, as it had just failed; `pool_timeout`: no connection became free; `other`: it "
         "answered with a failure, such as a statement that took too long.",
         "Any that goes on. `postgres` costs requests a 503 each, `redis` only speed.",
-        {"backend": BACKENDS, "kind": ("away", "silent", "breaker_open", "pool_timeout", "other")},
+        {"backend": BACKENDS, "error_type": ("unavailable", "timeout", "circuit_open", "pool_timeout", "other")},
     ),
     Metric(
-        "breaker_open",
+        "circuit_breaker_open",
         "gauge",
         "1 while any process leaves the backend alone; at most for a minute after it last failed there, as a process "
         "that gets no requests would not notice that it is back.",

@@ -1,6 +1,6 @@
 """Latency: The page to look at when it is slow: by route, and down to what each waits for."""
 
-from .panel import Dashboard, Panel, quantile
+from .panel import REQUESTS, Dashboard, Panel, quantile
 
 APP = '{datname="app"}[5m])'
 PAGES = "rate(pg_stat_database_blks"
@@ -12,31 +12,34 @@ PAGE = Dashboard(
         Panel(
             "Requests by route",
             "A second. Bad: one route that asks for far more than it usually does.",
-            {"{{method}} {{route}}": "sum by (method, route) (rate(http_requests_total[5m]))"},
+            {
+                "{{http_request_method}} {{http_route}}": "sum by (http_request_method, http_route) "
+                f"(rate({REQUESTS}[5m]))"
+            },
             unit="reqps",
         ),
         Panel(
             "p50 by route",
             "Half of the requests are quicker. Bad: all routes climb together, which is the machine or a backend.",
-            {"{{route}}": quantile("0.5", "le, route")},
+            {"{{http_route}}": quantile("0.5", "le, http_route")},
             unit="s",
         ),
         Panel(
             "p95 by route",
             "One in twenty is slower. Bad: one route climbs alone, which is its statement or its data.",
-            {"{{route}}": quantile("0.95", "le, route")},
+            {"{{http_route}}": quantile("0.95", "le, http_route")},
             unit="s",
         ),
         Panel(
             "p99 by route",
             "One in a hundred is slower. Bad: above a second.",
-            {"{{route}}": quantile("0.99", "le, route")},
+            {"{{http_route}}": quantile("0.99", "le, http_route")},
             unit="s",
         ),
         Panel(
             "Time by route",
             "Seconds of work that each route takes in a second. The highest line is where to look first.",
-            {"{{route}}": "sum by (route) (rate(http_server_request_duration_seconds_sum[5m]))"},
+            {"{{http_route}}": "sum by (http_route) (rate(http_server_request_duration_seconds_sum[5m]))"},
             unit="s",
         ),
         Panel(

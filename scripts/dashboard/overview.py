@@ -1,6 +1,6 @@
 """Overview: The page to look at first: what users notice, and what they will notice."""
 
-from .panel import USERS, Dashboard, Panel, number, quantile
+from .panel import REQUESTS, USERS, Dashboard, Panel, number, quantile
 
 PAGE = Dashboard(
     "overview",
@@ -47,13 +47,16 @@ PAGE = Dashboard(
         Panel(
             "Requests",
             "A second, by status. Bad: none at an hour when there are always some, or a share of 5xx that can be seen.",
-            {"{{status}}": f"sum by (status) (rate(http_requests_total{{{USERS}}}[5m]))"},
+            {"{{http_response_status_code}}": f"sum by (http_response_status_code) (rate({REQUESTS}{{{USERS}}}[5m]))"},
             unit="reqps",
         ),
         Panel(
             "Failures",
             "Requests answered 5xx a second, by route. Bad: any. One route is the code's fault, all are a backend's.",
-            {"{{route}}": f'sum by (route) (rate(http_requests_total{{{USERS}, status=~"5.."}}[5m])) or vector(0)'},
+            {
+                "{{http_route}}": "sum by (http_route) "
+                f'(rate({REQUESTS}{{{USERS}, http_response_status_code=~"5.."}}[5m])) or vector(0)'
+            },
             unit="reqps",
         ),
         Panel(
@@ -67,7 +70,7 @@ PAGE = Dashboard(
             "Shares of what there is. Bad from 90 %: what comes next waits.",
             {
                 "threads": "max(http_server_active_requests / db_client_connection_max)",
-                "connections of the pool": 'max(sum without (state) (db_client_connection_count{state="in_use"}) '
+                "connections of the pool": 'max(sum without (state) (db_client_connection_count{state="used"}) '
                 "/ db_client_connection_max)",
                 "connections of Postgres": "sum(pg_stat_database_numbackends) / max(pg_settings_max_connections)",
                 "memory of {{instance}}": "redis_memory_used_bytes / redis_memory_max_bytes",
@@ -78,8 +81,9 @@ PAGE = Dashboard(
             "Backends",
             "1 while the application leaves one alone, and how often a second each fails it. Bad: anything but 0.",
             {
-                "{{backend}} left alone": "max by (backend) (breaker_open)",
-                "{{backend}} {{kind}}": "sum by (backend, kind) (rate(backend_errors_total[5m])) or vector(0)",
+                "{{backend}} left alone": "max by (backend) (circuit_breaker_open)",
+                "{{backend}} {{error_type}}": "sum by (backend, error_type) "
+                "(rate(backend_errors_total[5m])) or vector(0)",
             },
         ),
         Panel(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-USERS = 'route!~"/health.*|/metrics"'  # probes are not users
+REQUESTS = "http_server_request_duration_seconds_count"
+USERS = 'http_route!~"/health.*|/metrics"'  # probes are not users
 BUCKETS = f"rate(http_server_request_duration_seconds_bucket{{{USERS}}}[5m])"
 
 

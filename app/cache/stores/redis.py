@@ -22,9 +22,9 @@ STATISTICS = "cache:statistics"
 
 # How each is counted.
 KINDS: dict[type[Exception], str] = {
-    OpenError: "breaker_open",
-    redis.TimeoutError: "silent",
-    redis.ConnectionError: "away",
+    OpenError: "circuit_open",
+    redis.TimeoutError: "timeout",
+    redis.ConnectionError: "unavailable",
     redis.RedisError: "other",
 }
 
@@ -84,7 +84,7 @@ class RedisStore:
         )
         self.near = NearCache(self.client)
         self.near_again = 0.0
-        told = functools.partial(metrics.put, "breaker_open", backend="redis")
+        told = functools.partial(metrics.put, "circuit_breaker_open", backend="redis")
         self.breaker = Breaker(failures=3, pause=2.0, told=told)
 
     def _call(self, operation: Callable[[], T], *, proves: bool = True) -> T:

@@ -15,8 +15,8 @@ PROMETHEUS = 'job="prometheus", instance="localhost:9090"'
 UP = f"up{{{PROMETHEUS}}}"
 NGINX = 'up{job="nginx", instance="nginx-exporter:9113"}'
 SERVED = 'nginx_active_upstream{job="active-upstream", instance="nginx:8004", upstream="web-blue"}'
-LIST = 'method="GET", route="/api/products"'
-PROBE = 'method="GET", route="/health/ready"'
+LIST = 'http_request_method="GET", http_route="/api/products"'
+PROBE = 'http_request_method="GET", http_route="/health/ready"'
 WHERE = {"colour": "blue", "instance": "10.0.0.1:8000", "job": "web"}
 
 
@@ -37,12 +37,12 @@ class Case:
 def answers(good, bad, labels=LIST):
     """Return the series of so many requests in 30 s that were answered well, and so many that failed."""
     return {
-        f'http_requests_total{{{labels}, status="200"}}': f"0+{good}x200",
-        f'http_requests_total{{{labels}, status="500"}}': f"0+{bad}x200",
+        f'http_server_request_duration_seconds_count{{{labels}, http_response_status_code="200"}}': f"0+{good}x200",
+        f'http_server_request_duration_seconds_count{{{labels}, http_response_status_code="500"}}': f"0+{bad}x200",
     }
 
 
-FAILED = f'http_requests_total{{{LIST}, status="500"}}'
+FAILED = f'http_server_request_duration_seconds_count{{{LIST}, http_response_status_code="500"}}'
 
 
 def durations(quick, slow, labels=LIST):
@@ -186,11 +186,11 @@ SATURATION = [
     ),
     Case(
         "DatabasePoolExhausted",
-        LIMIT | {f'db_client_connection_count{{{WEB}, state="in_use"}}': "0x9 8x40"},
+        LIMIT | {f'db_client_connection_count{{{WEB}, state="used"}}': "0x9 8x40"},
         "9m",
         "11m",
         "100% of the connections to the database of web-blue have been in use for 5 minutes, at 10.0.0.1:8000.",
-        [LIMIT | {f'db_client_connection_count{{{WEB}, state="{state}"}}': "6x40" for state in ("in_use", "idle")}],
+        [LIMIT | {f'db_client_connection_count{{{WEB}, state="{state}"}}': "6x40" for state in ("used", "idle")}],
         WHERE,
     ),
     Case(
@@ -225,37 +225,37 @@ BACKENDS = [
     Case(
         "CircuitBreakerOpen",
         {
-            f'breaker_open{{{WEB}, backend="postgres"}}': "0 1x20",
-            f'breaker_open{{{OTHER}, backend="postgres"}}': "0x20",
+            f'circuit_breaker_open{{{WEB}, backend="postgres"}}': "0 1x20",
+            f'circuit_breaker_open{{{OTHER}, backend="postgres"}}': "0x20",
         },
         "2m",
         "2m30s",
         "The application has stopped asking postgres, and answers 503 where it needs it.",
-        [{f'breaker_open{{{WEB}, backend="postgres"}}': "0 1 0x20"}],
+        [{f'circuit_breaker_open{{{WEB}, backend="postgres"}}': "0 1 0x20"}],
         {"backend": "postgres"},
         severity="page",
     ),
     Case(
         "CircuitBreakerOpen",
-        {f'breaker_open{{{WEB}, backend="redis"}}': "0 1x20"},
+        {f'circuit_breaker_open{{{WEB}, backend="redis"}}': "0 1x20"},
         "5m",
         "5m30s",
         "The application has stopped asking redis; it answers from the database, with more work.",
-        [{f'breaker_open{{{WEB}, backend="redis"}}': "0x20"}],
+        [{f'circuit_breaker_open{{{WEB}, backend="redis"}}': "0x20"}],
         {"backend": "redis"},
         severity="ticket",
     ),
     Case(
         "HighBackendErrorRate",
-        {f'backend_errors_total{{{WEB}, backend="postgres", kind="away"}}': "0+30x40"},
+        {f'backend_errors_total{{{WEB}, backend="postgres", error_type="unavailable"}}': "0+30x40"},
         "5m",
         "6m",
-        "1 times a second postgres fails the application: away.",
+        "1 times a second postgres fails the application: unavailable.",
         [
-            {f'backend_errors_total{{{WEB}, backend="postgres", kind="away"}}': "0+1x40"},
-            {f'backend_errors_total{{{WEB}, backend="postgres", kind="away"}}': "0 30 60x40"},
+            {f'backend_errors_total{{{WEB}, backend="postgres", error_type="unavailable"}}': "0+1x40"},
+            {f'backend_errors_total{{{WEB}, backend="postgres", error_type="unavailable"}}': "0 30 60x40"},
         ],
-        {"backend": "postgres", "kind": "away"},
+        {"backend": "postgres", "error_type": "unavailable"},
     ),
 ]
 

@@ -15,8 +15,8 @@ from tests.support.cache_fakes import FlakyStore, redis_store
 from tests.support.cache_site import Site
 
 REDIS = {
-    "away": redis.ConnectionError,
-    "silent": redis.TimeoutError,
+    "unavailable": redis.ConnectionError,
+    "timeout": redis.TimeoutError,
     "other": redis.ResponseError,
 }
 
@@ -27,8 +27,8 @@ def failed(statement, original):
 
 
 POSTGRES = {
-    "away": failed(None, psycopg2.OperationalError("refused")),
-    "silent": failed(None, engine.SilenceError("no answer")),
+    "unavailable": failed(None, psycopg2.OperationalError("refused")),
+    "timeout": failed(None, engine.SilenceError("no answer")),
     "pool_timeout": PoolTimeoutError(),
     "other": failed("SELECT 1", psycopg2.OperationalError("canceling statement due to statement timeout")),
     None: IntegrityError("INSERT", {}, Exception()),
@@ -43,8 +43,8 @@ def store():
 
 def errors(counted, backend):
     """Return how many failures of each kind were counted."""
-    kinds = ("away", "silent", "breaker_open", "pool_timeout", "other")
-    found = {kind: counted("backend_errors_total", backend=backend, kind=kind) for kind in kinds}
+    kinds = ("unavailable", "timeout", "circuit_open", "pool_timeout", "other")
+    found = {kind: counted("backend_errors_total", backend=backend, error_type=kind) for kind in kinds}
     return {kind: number for kind, number in found.items() if number}
 
 
@@ -55,7 +55,7 @@ def test_redis(store, counted, kind, error):
     for _ in range(5):
         with pytest.raises(UnavailableError):
             store.read(["a"])
-    assert errors(counted, "redis") == {kind: 3, "breaker_open": 2}
+    assert errors(counted, "redis") == {kind: 3, "circuit_open": 2}
 
 
 def test_redis_breaker(store, counted):
@@ -65,11 +65,11 @@ def test_redis_breaker(store, counted):
     for _ in range(3):
         with pytest.raises(UnavailableError):
             store.read(["a"])
-        seen.append(counted("breaker_open", backend="redis"))
+        seen.append(counted("circuit_breaker_open", backend="redis"))
     store.breaker.clock.now += 2
     store.client.error = None
     store.read(["a"])
-    assert [*seen, counted("breaker_open", backend="redis")] == [0, 0, 1, 0]
+    assert [*seen, counted("circuit_breaker_open", backend="redis")] == [0, 0, 1, 0]
 
 
 @pytest.mark.parametrize(("kind", "error"), POSTGRES.items(), ids=map(str, POSTGRES))
@@ -85,9 +85,9 @@ def test_postgres_breaker(app, counted):
     with app.app_context():
         for _ in range(3):
             with pytest.raises(Exception), database._guarded():  # noqa: B017, PT011
-                raise POSTGRES["silent"]
-    assert errors(counted, "postgres") == {"silent": 1, "breaker_open": 2}
-    assert counted("breaker_open", backend="postgres") == 1
+                raise POSTGRES["timeout"]
+    assert errors(counted, "postgres") == {"timeout": 1, "circuit_open": 2}
+    assert counted("circuit_breaker_open", backend="postgres") == 1
 
 
 def outcomes(counted):
@@ -134,7 +134,7 @@ def pool(counted):
     made.pool._timeout = 0.01
 
     def show():
-        states = [int(counted("db_client_connection_count", state=state)) for state in ("in_use", "idle")]
+        states = [int(counted("db_client_connection_count", state=state)) for state in ("used", "idle")]
         return [*states, int(counted("db_client_connection_wait_time_seconds_count"))]
 
     made.show = show

@@ -10,6 +10,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from app.observability.http_metrics import counted as counting
 from app.observability.metrics import book
 
+REQUESTS = "http_server_request_duration_seconds_count"
+
 
 def broken_stream():
     """Yield a part, and fail at the second."""
@@ -53,7 +55,7 @@ def ask(app, counted):
         app.add_url_rule("/view/<int:number>", "view", lambda **_: view(), methods=["GET", "POST"])
         with contextlib.suppress(RuntimeError, SystemExit):  # what becomes of them is the server's business
             app.test_client().open("/view/7", method=method, buffered=True)
-        return counted("http_requests_total"), counted("http_requests_total", route="/view/<int:number>", status=status)
+        return counted(REQUESTS), counted(REQUESTS, http_route="/view/<int:number>", http_response_status_code=status)
 
     return run
 
@@ -65,7 +67,7 @@ def test_counted_once(ask, counted, view, status, method):
     if view is VIEWS["broken stream"][0] and method == "HEAD":
         status = "200"  # nothing is taken from the stream
     assert ask(view, status, method) == (1, 1)
-    assert counted("http_server_request_duration_seconds_count") == 1
+    assert counted(REQUESTS) == 1
     assert counted("http_server_active_requests") == 0
 
 
@@ -78,14 +80,14 @@ def test_failing_hook(app, counted, hook):
     getattr(app, hook)(lambda *_: 1 / 0)
     with contextlib.suppress(ZeroDivisionError):  # of after_request Flask makes a 500, of teardown_request it does not
         app.test_client().get("/health", buffered=True)
-    assert counted("http_requests_total", route="/health", status="500") == counted("http_requests_total") == 1
+    assert counted(REQUESTS, http_route="/health", http_response_status_code="500") == counted(REQUESTS) == 1
     assert counted("http_server_active_requests") == 0
 
 
 def test_foreign_host(make_app, counted):
     """A request for a name that is not trusted is counted, without a route."""
     make_app(TRUSTED_HOSTS="shop.example").test_client().get("/health", headers={"Host": "evil.example"})
-    assert counted("http_requests_total", route="unmatched", status="400") == 1
+    assert counted(REQUESTS, http_route="unmatched", http_response_status_code="400") == 1
 
 
 def test_without_flask(counted):
@@ -93,7 +95,7 @@ def test_without_flask(counted):
     application = counting(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_wsgi_app(application, EnvironBuilder("/").get_environ())
-    assert counted("http_requests_total", route="unmatched", status="500") == 1
+    assert counted(REQUESTS, http_route="unmatched", http_response_status_code="500") == 1
 
 
 def test_scanner(app, counted):
@@ -104,9 +106,9 @@ def test_scanner(app, counted):
         client.get(f"/{word}")
         client.get(f"/api/products/1.{word}")
         client.get(f"/static/{word}.css")
-    assert counted("http_requests_total") == 4 * 3**4
+    assert counted(REQUESTS) == 4 * 3**4
     assert app_series() == {
-        ("other", "unmatched", "404"),
+        ("_OTHER", "unmatched", "404"),
         ("GET", "unmatched", "404"),
         ("GET", "/static/<path:filename>", "404"),
     }
@@ -115,8 +117,12 @@ def test_scanner(app, counted):
 def app_series():
     """Return the labels of every series of requests."""
     families = {family.name: family for family in book.collect()}
-    samples = families["http_requests"].samples
-    return {tuple(sample.labels[name] for name in ("method", "route", "status")) for sample in samples}
+    samples = families["http_server_request_duration_seconds"].samples
+    return {
+        tuple(sample.labels[name] for name in ("http_request_method", "http_route", "http_response_status_code"))
+        for sample in samples
+        if sample.name == REQUESTS
+    }
 
 
 class Server:
@@ -127,7 +133,7 @@ class Server:
 
     def look(self):
         """Note how many requests are counted now."""
-        self.seen.append(int(self.counted("http_requests_total") or 0))
+        self.seen.append(int(self.counted(REQUESTS) or 0))
 
     def take(self, headers, parts, *, until=None):
         """Run an application that answers with these, and take the parts, or so many of them."""

@@ -81,12 +81,12 @@ def test_largest(folder, read):
     """An open breaker is one, in however many processes."""
     for slot in (0, 1):
         metric_files.hold(folder, slot)
-        metrics.put("breaker_open", 1, backend="redis")
-    assert read("breaker_open", backend="redis") > 0
-    metrics.put("breaker_open", 0, backend="redis")
-    assert read("breaker_open", backend="redis") > 0
+        metrics.put("circuit_breaker_open", 1, backend="redis")
+    assert read("circuit_breaker_open", backend="redis") > 0
+    metrics.put("circuit_breaker_open", 0, backend="redis")
+    assert read("circuit_breaker_open", backend="redis") > 0
     metric_files.release(folder, 0)
-    assert read("breaker_open", backend="redis") == 0
+    assert read("circuit_breaker_open", backend="redis") == 0
 
 
 def test_files_of_slots(folder):
@@ -105,10 +105,15 @@ def test_growing_file(folder, read):
     """A file grows with its series, and what had its place before goes on there."""
     metric_files.hold(folder, 0)
     for number in range(200):
-        metrics.count("http_requests_total", method="GET", route=f"/{number}" + "x" * 400, status="200")
+        labels = {
+            "http_request_method": "GET",
+            "http_route": f"/{number}" + "x" * 400,
+            "http_response_status_code": "200",
+        }
+        metrics.observe("http_server_request_duration_seconds", 0.1, **labels)
         hit()
-    assert (folder / "counter_0.db").stat().st_size > 2**16
-    assert read("cache_requests_total", outcome="hit") == read("http_requests_total") == 200
+    assert (folder / "histogram_0.db").stat().st_size > 2**16
+    assert read("cache_requests_total", outcome="hit") == read("http_server_request_duration_seconds_count") == 200
     metric_files.hold(folder, 0)
     hit()
     assert read("cache_requests_total", outcome="hit") == 201

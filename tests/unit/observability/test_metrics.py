@@ -24,7 +24,7 @@ UNDECLARED = {
     "a counter that falls": (lambda: metrics.count("gunicorn_worker_exits_total", -1), "cannot change by -1"),
     "one that is asked": (lambda: metrics.put("gunicorn_backlog", 1), "as a gauge that is asked, not as a gauge"),
 }
-UNDECLARED_ASKED = [("nothing", {}), ("breaker_open", {"backend": "redis"}), ("release_info", {"release": "1"})]
+UNDECLARED_ASKED = [("nothing", {}), ("circuit_breaker_open", {"backend": "redis"}), ("release_info", {"release": "1"})]
 
 
 @pytest.fixture(autouse=True)
@@ -92,12 +92,12 @@ def test_off(counted):
     app = create_app("testing", {"METRICS": "off"})
     metrics.count("nothing")
     assert app.test_client().get("/metrics").status_code == 404
-    assert counted("http_requests_total") is None
+    assert counted("http_server_request_duration_seconds_count") is None
 
 
 def test_there_from_the_start(counted):
     """A series whose labels are known is there at zero: the first error of all is an increase too."""
-    assert counted("backend_errors_total", backend="redis", kind="silent") == 0
+    assert counted("backend_errors_total", backend="redis", error_type="timeout") == 0
     assert counted("cache_requests_total", outcome="stale") == 0
     assert counted("db_client_connection_count", state="idle") == 0
 
@@ -106,14 +106,17 @@ def test_lasting(counted, monkeypatch):
     """An open breaker counts for a minute after it last failed; one that has closed, at once no more."""
     now = [1000.0]
     monkeypatch.setattr(metrics.time, "monotonic", lambda: now[0])
-    metrics.put("breaker_open", 1, backend="redis")
+    metrics.put("circuit_breaker_open", 1, backend="redis")
     now[0] += 59
-    assert counted("breaker_open", backend="redis") == 1
-    metrics.put("breaker_open", 1, backend="postgres")
+    assert counted("circuit_breaker_open", backend="redis") == 1
+    metrics.put("circuit_breaker_open", 1, backend="postgres")
     now[0] += 2
-    assert (counted("breaker_open", backend="redis"), counted("breaker_open", backend="postgres")) == (0, 1)
-    metrics.put("breaker_open", 0, backend="postgres")
-    assert counted("breaker_open", backend="postgres") == 0
+    assert (counted("circuit_breaker_open", backend="redis"), counted("circuit_breaker_open", backend="postgres")) == (
+        0,
+        1,
+    )
+    metrics.put("circuit_breaker_open", 0, backend="postgres")
+    assert counted("circuit_breaker_open", backend="postgres") == 0
 
 
 def test_asked(counted):

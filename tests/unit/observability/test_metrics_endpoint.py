@@ -14,7 +14,7 @@ def test_by_any_name(site):
     answer = site.test_client().get("/metrics", headers={"Host": "10.0.0.7:8000"})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert answer.headers["Cache-Control"] == "no-store"
-    assert "# TYPE http_requests_total counter" in answer.text
+    assert "# TYPE http_server_request_duration_seconds histogram" in answer.text
 
 
 @pytest.mark.parametrize("proxies", ["0", "1"])
@@ -43,7 +43,7 @@ def test_nobody_notices(site, counted, logged):
     text = site.test_client().get("/metrics").text
     assert "http_server_active_requests 0.0" in text
     assert log.lines == []
-    assert counted("http_requests_total") is None
+    assert counted("http_server_request_duration_seconds_count") is None
 
 
 def test_not_described(site):
