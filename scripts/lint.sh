@@ -33,7 +33,8 @@ main() {
   check actionlint $bin/actionlint -shellcheck $bin/shellcheck .github/workflows/*.yml
   check zizmor $bin/zizmor --offline --strict-collection --quiet .github tests/support/stack/workflow/actions
   check migrations $bin/python scripts/check_migrations.py
-  check metrics $bin/python scripts/metrics_page.py --check
+  check "docs/metrics.md" $bin/python scripts/metrics_page.py --check
+  check "docs/guarantees.md" $bin/python scripts/guarantees_page.py --check
   if docker compose version >/dev/null 2>&1; then
     check "compose (development)" compose docker-compose.yml
     check "compose (production)" compose docker-compose.prod.yml

@@ -1,13 +1,12 @@
-"""Make docs/metrics.md from the declarations; with `--check` only say whether it is as they are.
-
-Usage: python scripts/metrics_page.py [--check]
-"""
+"""Writes docs/metrics.md from the declarations of metrics; --check compares instead."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+
+from generated import write_or_check  # noqa: E402
 
 from app.observability.metric_declarations import DECLARATIONS, Metric  # noqa: E402 - found by the line above
 
@@ -45,16 +44,5 @@ def row(metric: Metric) -> str:
     return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} | {metric.bad} |"
 
 
-def main(words: list[str]) -> int:
-    """Write the page, or check it; 1 if it is stale."""
-    if words == ["--check"]:
-        if PAGE.read_text(encoding="utf-8") == page():
-            return 0
-        print(f"{PAGE.name} is stale. Run: .venv/bin/python scripts/metrics_page.py", file=sys.stderr)
-        return 1
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check(PAGE, page(), __doc__))
