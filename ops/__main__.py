@@ -2,6 +2,6 @@
 
 import sys
 
-from ops.cli import main
+from ops.cli.main import main
 
 sys.exit(main(sys.argv[1:]))

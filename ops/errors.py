@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class Failure(Exception):  # noqa: N818 - the word for what happened; Refusal is one too
+class OpsError(Exception):
     """What was begun did not succeed: the text says what was seen."""
 
 
-class Refusal(Failure):
+class PreconditionError(OpsError):
     """It is not begun at all: the text says what stands in the way, and the remedy."""
 
 

@@ -12,15 +12,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.errors import Refusal
-from ops.progress import say
+from ops.errors import PreconditionError
+from ops.progress import echo
 
 INHERITED = "OPS_LOCK"  # the descriptor, when ops of the next release takes over
 
 
 @contextlib.contextmanager
 def locked(path: Path, purpose: str, seconds: float) -> Iterator[int]:
-    """Hold the lock, and say in its file who does; raises Refusal when another holds it for SECONDS."""
+    """Hold the lock, and say in its file who does; raises PreconditionError when another holds it for SECONDS."""
     descriptor = _inherited() or os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _acquire(descriptor, path, seconds)
@@ -52,9 +52,9 @@ def _acquire(descriptor: int, path: Path, seconds: float) -> None:
     deadline, told = time.monotonic() + seconds, False
     while not _taken(descriptor):
         if time.monotonic() > deadline:
-            raise Refusal(f"Locked by {holder(path)}. Try again when that has ended.")
+            raise PreconditionError(f"Locked by {holder(path)}. Try again when that has ended.")
         if not told:
-            say(f"  waiting up to {seconds:.0f} s for {holder(path)}")
+            echo(f"  waiting up to {seconds:.0f} s for {holder(path)}")
             told = True
         time.sleep(0.2)
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Callable, TypeVar
 
-from ops.errors import Failure
+from ops.errors import OpsError
 
 T = TypeVar("T")
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Print a line. A reader that has gone away, such as a lost SSH connection, stops nothing."""
     with contextlib.suppress(OSError):
         print(text, flush=True)  # noqa: T201 - a command line
@@ -28,14 +28,14 @@ class Step:
 def step(name: str) -> Iterator[Step]:
     """Say that a step begins, and how long it took."""
     began, current = time.monotonic(), Step()
-    say(f"  {name} …")
+    echo(f"  {name} …")
     yield current
     note = f"  {current.note}" if current.note else ""
-    say(f"  {name} done in {time.monotonic() - began:.1f} s{note}")
+    echo(f"  {name} done in {time.monotonic() - began:.1f} s{note}")
 
 
-def wait(look: Callable[[], tuple[T | None, str]], seconds: float, what: str, pause: float = 0.1) -> T:
-    """Return the first value that LOOK finds; raises Failure with what it last saw when SECONDS are over.
+def wait_for(look: Callable[[], tuple[T | None, str]], seconds: float, what: str, pause: float = 0.1) -> T:
+    """Return the first value that LOOK finds; raises OpsError with what it last saw when SECONDS are over.
 
     LOOK returns a value, or None, and what it saw. The pause between two looks grows up to half a second.
     """
@@ -45,17 +45,17 @@ def wait(look: Callable[[], tuple[T | None, str]], seconds: float, what: str, pa
         if found is not None:
             return found
         if time.monotonic() + pause > deadline:
-            raise Failure(f"{what} within {seconds:.0f} s. Last seen: {seen}")
+            raise OpsError(f"{what} within {seconds:.0f} s. Last seen: {seen}")
         time.sleep(pause)
         pause = min(pause * 1.2, 0.5)
 
 
-def in_a_row(look: Callable[[], tuple[bool, str]], times: int, seconds: float, what: str) -> None:
-    """Return when LOOK was content so many times in a row; raises Failure with what it last saw after SECONDS."""
+def wait_for_consecutive(look: Callable[[], tuple[bool, str]], times: int, seconds: float, what: str) -> None:
+    """Return when LOOK was content so many times in a row; raises OpsError with what it last saw after SECONDS."""
     deadline, row = time.monotonic() + seconds, 0
     while row < times:
         content, seen = look()
         row = row + 1 if content else 0
         if not content and time.monotonic() > deadline:
-            raise Failure(f"{what} within {seconds:.0f} s. Last seen: {seen}")
+            raise OpsError(f"{what} within {seconds:.0f} s. Last seen: {seen}")
         time.sleep(0.02)

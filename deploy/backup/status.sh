@@ -41,7 +41,7 @@ fault() { # JOB: what is wrong with it, if anything is: why it fails, or that it
     state "$1" error
     return
   fi
-  case $1 in # seconds, as in ops/backups.py
+  case $1 in # seconds, as in ops/data/backups.py
     wal) allowed=120 ;;
     drill) allowed=1296000 ;;
     *) allowed=93600 ;;

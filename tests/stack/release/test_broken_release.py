@@ -82,7 +82,7 @@ def refused(registry):
             "carries no bundle in /srv/bundle",
         ),
         "an image whose ops cannot be read": (
-            ["deploy", registry.release("unreadable", "RUN echo 'def (' >> /srv/bundle/ops/cli.py")],
+            ["deploy", registry.release("unreadable", "RUN echo 'def (' >> /srv/bundle/ops/cli/main.py")],
             1,
             "SyntaxError",
         ),

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from ops import serving
-from ops.commands import OURS, PRODUCTION, Compose
-from ops.runner import Runner
-from ops.serving import COLOURS, DOORS, Serving
+from ops.docker.compose import CHECK_SCRIPT, ONE_OFF_LABEL, Compose
+from ops.docker.runner import Runner
+from ops.release import traffic
+from ops.release.traffic import COLOURS, INTERNAL_URLS, Traffic
 from tests.support.ops.faults import CommandError
 
 SECRETS = ("secret_key", "cache_acl")
@@ -18,27 +18,27 @@ SECRETS = ("secret_key", "cache_acl")
 class FakeRunner(Runner):
     """The real runner, but for the process: the server does what it is told."""
 
-    server: "Server" = None
+    docker: "FakeDocker" = None
 
-    def _start(self, words, timeout, *, merge=False):  # noqa: ARG002
+    def _start(self, argv, timeout, *, merge=False):  # noqa: ARG002
         try:
-            code, output = 0, self.server.carry_out(words)
+            code, output = 0, self.docker.carry_out(argv)
         except CommandError as refused:
             code, output = 1, str(refused)
-        return CompletedProcess(words, code, output, "")
+        return CompletedProcess(argv, code, output, "")
 
 
 @dataclass
-class Server:
+class FakeDocker:
     """One server's state; `done` has each command, `lost` what would have cost users an answer."""
 
     folder: object
     images: dict = field(default_factory=dict)  # by each name they have here
     colours: dict = field(default_factory=dict)  # the image that a colour's container was made of
     running: set = field(default_factory=set)
-    nginx: Serving = field(default_factory=lambda: Serving("blue"))
-    asked: Serving = None  # what nginx was told to serve, and has not taken over yet
-    leaving: Serving = None  # what old workers still send requests to
+    nginx: Traffic = field(default_factory=lambda: Traffic("blue"))
+    asked: Traffic = None  # what nginx was told to serve, and has not taken over yet
+    leaving: Traffic = None  # what old workers still send requests to
     worker: int = 1
     looks: int = 0  # at workers that are leaving
     one_offs: list = field(default_factory=list)
@@ -69,25 +69,25 @@ class Server:
         """What ops keeps."""
         return self.folder / "state"
 
-    def carry_out(self, words):
+    def carry_out(self, argv):
         """Do what a command says and return what it prints."""
-        self.fail(words)
-        self.done.append(" ".join(words))
-        output = self._do(self._short(words))
-        self.after(words)
+        self.fail(argv)
+        self.done.append(" ".join(argv))
+        output = self._do(self._short(argv))
+        self.after(argv)
         return output
 
-    def _short(self, words):
+    def _short(self, argv):
         self.environment = {}
-        if words[0] == "env":
-            command = next(index for index, word in enumerate(words[1:], 1) if "=" not in word)
-            self.environment = dict(word.split("=", 1) for word in words[1:command])
-            words = words[command:]
-        prefix = len(Compose("", "").words())
-        return ["compose", *words[prefix:]] if words[:2] == ["docker", "compose"] and "--file" in words else words
+        if argv[0] == "env":
+            command = next(index for index, word in enumerate(argv[1:], 1) if "=" not in word)
+            self.environment = dict(word.split("=", 1) for word in argv[1:command])
+            argv = argv[command:]
+        prefix = len(Compose("", "").argv())
+        return ["compose", *argv[prefix:]] if argv[:2] == ["docker", "compose"] and "--file" in argv else argv
 
-    def _do(self, words):
-        text = " ".join(words)
+    def _do(self, argv):
+        text = " ".join(argv)
         for start, method in {
             "compose config --format": self._config,
             "compose config --hash": lambda _: "".join(f"{name} {value}\n" for name, value in self.hashes.items()),
@@ -97,19 +97,19 @@ class Server:
             "compose run --rm --no-deps -T --label ops=one-off restore": self._restore,
             "compose run --rm --no-deps -T --label ops=one-off backup": self._dump,
             "compose run --rm --no-deps -T backup": lambda _: "\n".join(map(json.dumps, self.backups)),
-            "docker volume create": lambda words: self.volumes.add(words[-1]),
+            "docker volume create": lambda argv: self.volumes.add(argv[-1]),
             "docker volume ls": self._volumes,
-            "docker volume rm": lambda words: self.volumes.remove(words[-1]),
+            "docker volume rm": lambda argv: self.volumes.remove(argv[-1]),
             "compose ps": self._ps,
             "compose logs": lambda _: self.log,
             "compose run": self._run,
-            "docker exec": lambda words: self._beside_nginx(words[3:]),
+            "docker exec": lambda argv: self._beside_nginx(argv[3:]),
             "docker ps": self._list,
             "docker image inspect": self._inspect_image,
             "docker inspect": self._inspect,
             "docker image tag": self._tag,
-            "docker image rm": lambda words: self.images.pop(words[-1], None) and "",
-            "docker rm": lambda words: [self.one_offs.remove(name) for name in words[4:]] and "",
+            "docker image rm": lambda argv: self.images.pop(argv[-1], None) and "",
+            "docker rm": lambda argv: [self.one_offs.remove(name) for name in argv[4:]] and "",
             "docker pull": lambda _: "",
             "docker create": lambda _: self.one_offs.append("made") or "made\n",
             "docker cp": self._copy,
@@ -123,7 +123,7 @@ class Server:
             "docker logs": lambda _: "Traceback: no module named shop",
         }.items():
             if text.startswith(start):
-                return method(words) or ""
+                return method(argv) or ""
         raise AssertionError(f"the fake server knows no {text}")
 
     def _config(self, _words):
@@ -149,39 +149,39 @@ class Server:
         named = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
         return self.environment.get(name, named[0] if named else default)
 
-    def _exec(self, words):
-        if "/opt/postgres/read_only.sh" in words:
-            self.read_only = words[-1] == "on"
+    def _exec(self, argv):
+        if "/opt/postgres/read_only.sh" in argv:
+            self.read_only = argv[-1] == "on"
             return ""
-        return self.care(words[3:]) or ""
+        return self.care(argv[3:]) or ""
 
     def _dump(self, _words):
         assert self.read_only
         self.backups.append({**self.backups[0], "kind": "dump", "name": "a-dump", "lineage": "dumps"})
         return "a-dump\n"
 
-    def _restore(self, words):
-        self.filled.setdefault(self.environment["DB_VOLUME"], []).append(words[-3])
+    def _restore(self, argv):
+        self.filled.setdefault(self.environment["DB_VOLUME"], []).append(argv[-3])
 
-    def _volumes(self, words):
+    def _volumes(self, argv):
         made = {name for name in self.volumes if name != "shop_db"}
-        return "\n".join(made if "label=ops=restored" in words else self.volumes)
+        return "\n".join(made if "label=ops=restored" in argv else self.volumes)
 
-    def _up(self, words):
-        if words[-1] == "db" and "COMPOSE_PROJECT_NAME" in self.environment:
+    def _up(self, argv):
+        if argv[-1] == "db" and "COMPOSE_PROJECT_NAME" in self.environment:
             self.trials.add(self.wanted)
-        elif "db" in words and (not self.database or "--no-recreate" not in words):
+        elif "db" in argv and (not self.database or "--no-recreate" not in argv):
             self.database = self.wanted
-        if words[-1].startswith("web-"):
-            colour = words[-1][4:]
+        if argv[-1].startswith("web-"):
+            colour = argv[-1][4:]
             self.colours[colour] = self.images[f"shop:{colour}"]
             self.running.add(colour)
 
-    def _stop(self, words):
-        if "db" in words:
+    def _stop(self, argv):
+        if "db" in argv:
             self.database = None
             return
-        colour = words[-1][4:]
+        colour = argv[-1][4:]
         for met in (self.nginx, self.leaving):
             if met and colour in self.running and (colour == met.colour or met.percent):
                 self.lost.append(f"{colour} was stopped while nginx sent users there")
@@ -195,30 +195,30 @@ class Server:
             for name, value in rows
         )
 
-    def _run(self, words):
+    def _run(self, argv):
         if self.environment.get("COMPOSE_PROJECT_NAME"):
             assert self.trials == {self.environment["DB_VOLUME"]}
             return ""
         image = self.images[self.environment["MIGRATE_IMAGE"]]
-        if PRODUCTION in words[-1]:
+        if CHECK_SCRIPT in argv[-1]:
             return image.findings
-        return image.pending if words[-1] == "pending" else ""
+        return image.pending if argv[-1] == "pending" else ""
 
-    def _list(self, words):
-        if f"label={OURS}" in words:
+    def _list(self, argv):
+        if f"label={ONE_OFF_LABEL}" in argv:
             return "\n".join(self.one_offs)
-        found = [colour for colour in COLOURS if f"label=com.docker.compose.service=web-{colour}" in words]
+        found = [colour for colour in COLOURS if f"label=com.docker.compose.service=web-{colour}" in argv]
         return "\n".join(colour for colour in found if colour in self.colours)
 
-    def _inspect_image(self, words):
-        image = self.images.get(words[-1])
+    def _inspect_image(self, argv):
+        image = self.images.get(argv[-1])
         if not image:
-            raise CommandError(f"Error: No such image: {words[-1]}")
+            raise CommandError(f"Error: No such image: {argv[-1]}")
         labels = {"org.opencontainers.image.revision": image.commit}
         return json.dumps([{"Config": {"Labels": labels}, "RepoDigests": image.names}])
 
-    def _inspect(self, words):
-        return json.dumps([self._container(name) for name in words if name in COLOURS])
+    def _inspect(self, argv):
+        return json.dumps([self._container(name) for name in argv if name in COLOURS])
 
     def _container(self, colour):
         image = self.colours[colour]
@@ -229,29 +229,29 @@ class Server:
         known = {"Image": image.name, "Config": {"Labels": {"org.opencontainers.image.revision": image.commit}}}
         return {"Name": name, "State": state, "RestartCount": 0, "NetworkSettings": {"Networks": networks}, **known}
 
-    def _tag(self, words):
-        self.images[words[-1]] = self.images[words[-2]]
+    def _tag(self, argv):
+        self.images[argv[-1]] = self.images[argv[-2]]
 
-    def _copy(self, words):
-        return self.unpack(words[-1])
+    def _copy(self, argv):
+        return self.unpack(argv[-1])
 
-    def _given(self, words):
-        if "chown" in words:
-            uid = words[words.index("-R") + 1]
-            names = [word.removeprefix("/given/") for word in words if word.startswith("/given/")]
+    def _given(self, argv):
+        if "chown" in argv:
+            uid = argv[argv.index("-R") + 1]
+            names = [word.removeprefix("/given/") for word in argv if word.startswith("/given/")]
             self.given.update(dict.fromkeys(names, uid))
         else:
-            folder = Path(words[words.index("--volume") + 1].partition(":")[0])
+            folder = Path(argv[argv.index("--volume") + 1].partition(":")[0])
             for name in ("fullchain.pem", "privkey.pem"):
                 (folder / name).write_text("self-signed", encoding="utf-8")
 
-    def _beside_nginx(self, words):
-        if words[0] == "curl":
-            return "{1}\n{0}".format(*self._ask(words[-1]))
-        if words[0] == "sh":
+    def _beside_nginx(self, argv):
+        if argv[0] == "curl":
+            return "{1}\n{0}".format(*self._ask(argv[-1]))
+        if argv[0] == "sh":
             return self._workers()
-        if words[-1] == "reload":
-            self.asked = serving.read(self.state / "serving" / "serving.conf")
+        if argv[-1] == "reload":
+            self.asked = traffic.read(self.state / "serving" / "serving.conf")
         return ""
 
     def _workers(self):
@@ -271,7 +271,7 @@ class Server:
     def _ask(self, url):
         door, _, path = url.removeprefix("http://").partition("/")
         addresses = {f"address-of-{colour}:8000": colour for colour in COLOURS}
-        doors = {address.removeprefix("http://"): colour for colour, address in DOORS.items()}
+        doors = {address.removeprefix("http://"): colour for colour, address in INTERNAL_URLS.items()}
         return self.answer({**addresses, **doors}[door], f"/{path}")
 
     def answer(self, colour, path):

@@ -13,8 +13,8 @@ def failing(text, times=1, after=0):
     """Return a hook that lets the first commands with a text fail, but for so many before them."""
     left = [False] * after + [True] * times
 
-    def fail(words):
-        if left and text in " ".join(words) and left.pop(0):
+    def fail(argv):
+        if left and text in " ".join(argv) and left.pop(0):
             raise CommandError("it is broken")
 
     return fail

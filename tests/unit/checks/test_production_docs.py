@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.checks import checks
-from ops.host import checks as host
+from ops.server.checks import registry as host
 from tests.support.helpers import ROOT
 
 PAGE = (ROOT / "docs/production-check.md").read_text(encoding="utf-8")

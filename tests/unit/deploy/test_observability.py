@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from ops.commands import WATCHERS
+from ops.docker.compose import MONITORING
 from tests.support.helpers import ROOT
 from tests.support.metric_names import APPLICATION, FOLDER, OTHERS, OWN, dashboards, named, queries, rules
 from tests.support.stack.alert_cases import CASES
@@ -182,10 +182,10 @@ def test_dashboards_have_uids_of_their_own():
 
 def test_the_profile():
     """The services of the profile are those that ops starts, and none is started without it."""
-    assert {name for name, known in SERVICES.items() if known.get("profiles") == ["observability"]} == set(WATCHERS)
+    assert {name for name, known in SERVICES.items() if known.get("profiles") == ["observability"]} == set(MONITORING)
 
 
-@pytest.mark.parametrize("name", WATCHERS)
+@pytest.mark.parametrize("name", MONITORING)
 def test_what_watches_is_confined(name):
     """No right too many, a limit for memory, an image of one version, no port but on this machine's own address."""
     known = SERVICES[name]
@@ -199,8 +199,8 @@ def test_what_watches_is_confined(name):
 
 def test_what_asks_the_data_has_no_way_out():
     """Exporters of the data are on networks without one, and what has one is not on the data's network."""
-    outside = {name for name in WATCHERS if {"outside", "alerts"} & {*SERVICES[name]["networks"]}}
-    inside = {name for name in WATCHERS if "inside" in SERVICES[name]["networks"]}
+    outside = {name for name in MONITORING if {"outside", "alerts"} & {*SERVICES[name]["networks"]}}
+    inside = {name for name in MONITORING if "inside" in SERVICES[name]["networks"]}
     assert inside == {"postgres-exporter", "redis-exporter"}
     assert outside & inside == set()
     assert COMPOSE["networks"]["watching"]["internal"]

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from ops import cli
+from ops.cli import main
 from tests.support.helpers import ROOT
 from tests.support.metric_names import APPLICATION, OTHERS, rules
 from tests.support.runbook import (
@@ -84,7 +84,7 @@ def test_ops_arguments(command):
     arguments = argv(PLACEHOLDER.sub("image@sha256:0", command).removeprefix("sudo "))[3:]
     if arguments == ["restore", "--to"]:  # the text describes the value
         arguments.append("2026-11-25T10:00:00Z")
-    cli.parser().parse_args(arguments)
+    main.parser().parse_args(arguments)
 
 
 def docker_arguments(command):

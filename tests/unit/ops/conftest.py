@@ -6,13 +6,15 @@ import time
 
 import pytest
 
-from ops import canary, check, deploy, edge, journal, progress, promotion, release
-from ops.deploy import Wish
-from ops.edge import Answer
-from ops.operation import exclusive
-from ops.site import FILE, Site
+from ops import progress
+from ops.docker import nginx
+from ops.docker.nginx import Response
+from ops.release import canary, colours, deploy, journal, preflight, promotion
+from ops.release.deploy import DeployRequest
+from ops.release.operation import exclusive
+from ops.server import FILE, Server
 from tests.support.ops.fake_image import Image
-from tests.support.ops.fake_server import SECRETS, FakeRunner, Server
+from tests.support.ops.fake_server import SECRETS, FakeDocker, FakeRunner
 
 
 class Clock:
@@ -36,24 +38,24 @@ class Shop:
     """The server's folder, and each command of ops as a person would give it."""
 
     def __init__(self, folder):
-        self.folder, self.server, self.reachable = folder, Server(folder), True
+        self.folder, self.docker, self.reachable = folder, FakeDocker(folder), True
         for path in ("state/serving/serving.conf", "secrets/-", ".env", FILE):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text("split_clients $a $b { * web-blue; }\n", encoding="utf-8")
         for name in SECRETS:
             (folder / "secrets" / name).write_text("secret", encoding="utf-8")
-        for name in ("ops", *check.MOUNTED, "nginx"):
+        for name in ("ops", *preflight.MOUNTED, "nginx"):
             (folder / name).mkdir(parents=True)
 
-    def site(self, *, dry=False):
+    def server(self, *, dry=False):
         """Return what each command begins with."""
-        return Site(self.folder, FakeRunner(dry=dry, server=self.server), self.folder / FILE)
+        return Server(self.folder, FakeRunner(dry=dry, docker=self.docker), self.folder / FILE)
 
     def fetched(self, commit, **behaviour):
         """Return the image of a release that was pulled and unpacked."""
         image = Image(commit, **behaviour)
-        self.server.images[image.name] = image
-        self.unpack(release.bundle_of(self.site(), image.name), commit)
+        self.docker.images[image.name] = image
+        self.unpack(colours.bundle_of(self.server(), image.name), commit)
         return image
 
     def unpack(self, bundle, commit):
@@ -71,62 +73,64 @@ class Shop:
             (bundle / name).parent.mkdir(parents=True, exist_ok=True)
             (bundle / name).write_text(commit, encoding="utf-8")
 
-    def deploy(self, image, *, dry=False, **wish):
+    def deploy(self, image, *, dry=False, **request):
         """Deploy an image."""
-        deploy.deploy(self.site(dry=dry), Wish(image.name, **wish))
+        deploy.deploy(self.server(dry=dry), DeployRequest(image.name, **request))
 
     def rollback(self, image=""):
         """Go back."""
-        deploy.rollback(self.site(), image, 60)
+        deploy.rollback(self.server(), image, 60)
 
     def canary(self, image, percent=10, seconds=4, budget=1):
         """Begin a canary."""
-        promotion.canary(self.site(), Wish(image.name), canary.Watch(percent, seconds, budget))
+        promotion.canary(self.server(), DeployRequest(image.name), canary.CanaryPolicy(percent, seconds, budget))
 
     def promote(self):
         """Give it all users."""
-        promotion.promote(self.site(), 60)
+        promotion.promote(self.server(), 60)
 
     def abort(self):
         """Take its users back."""
-        promotion.abort(self.site())
+        promotion.abort(self.server())
 
     def mend(self):
         """Do what each command does first."""
-        with exclusive(self.site(), "nothing"):
+        with exclusive(self.server(), "nothing"):
             pass
 
-    def outside(self, _site, path):
-        """Answer as nginx would, unless something keeps users from it."""
-        return Answer(*self.server.answer(self.server.nginx.colour, path)) if self.reachable else Answer(0, "refused")
+    def outside(self, _server, path):
+        """Response as nginx would, unless something keeps users from it."""
+        return (
+            Response(*self.docker.answer(self.docker.nginx.colour, path)) if self.reachable else Response(0, "refused")
+        )
 
-    def headers(self, _site, path, *, tls=True):
-        """Answer as nginx would, in the clear or by TLS."""
+    def headers(self, _server, path, *, tls=True):
+        """Response as nginx would, in the clear or by TLS."""
         return {"Strict-Transport-Security": "max-age=86400"} if tls else {"Location": f"https://shop.example{path}"}
 
     @property
     def journal(self):
         """What is under way."""
-        return journal.read(self.site().journal_file)
+        return journal.read(self.server().journal_file)
 
     @property
     def history(self):
         """What was done, as (command, release, result)."""
-        path = self.site().history_file
+        path = self.server().history_file
         entries = map(json.loads, path.read_text(encoding="utf-8").splitlines()) if path.exists() else []
         return [(entry["command"], entry["release"], entry["result"]) for entry in entries]
 
     @property
     def users_meet(self):
         """The release that all users meet, or None."""
-        serving = self.server.nginx
-        meets = serving.colour in self.server.running and not serving.percent
-        return self.server.colours[serving.colour].commit if meets else None
+        serving = self.docker.nginx
+        meets = serving.colour in self.docker.running and not serving.percent
+        return self.docker.colours[serving.colour].commit if meets else None
 
     @property
     def running(self):
         """The releases that run."""
-        return sorted(self.server.colours[colour].commit for colour in self.server.running)
+        return sorted(self.docker.colours[colour].commit for colour in self.docker.running)
 
 
 @pytest.fixture(autouse=True)
@@ -150,13 +154,13 @@ def _same_signals():
 @pytest.fixture
 def make_new_shop(tmp_path, monkeypatch):
     """Return a function that makes a server that `init` has just prepared, with room on its disk."""
-    monkeypatch.setattr(check, "FREE_BYTES", 0)
+    monkeypatch.setattr(preflight, "FREE_BYTES", 0)
 
     def make(name="shop"):
         (tmp_path / name).mkdir()
         shop = Shop(tmp_path / name)
-        monkeypatch.setattr(edge, "ask_outside", shop.outside)
-        monkeypatch.setattr(edge, "headers_outside", shop.headers)
+        monkeypatch.setattr(nginx, "get_public", shop.outside)
+        monkeypatch.setattr(nginx, "get_public_headers", shop.headers)
         return shop
 
     return make
@@ -169,7 +173,7 @@ def make_shop(make_new_shop):
     def make(name="shop"):
         shop = make_new_shop(name)
         shop.deploy(shop.fetched("first"))
-        shop.server.done.clear()
+        shop.docker.done.clear()
         return shop
 
     return make
@@ -194,12 +198,12 @@ def at_step(monkeypatch):
     def arrange(name, error):
         errors = [error]
 
-        def say(text):
+        def echo(text):
             if text == f"  {name} …" and errors:
                 raise errors.pop()
             real(text)
 
-        monkeypatch.setattr(progress, "say", say)
+        monkeypatch.setattr(progress, "echo", echo)
 
-    real = progress.say
+    real = progress.echo
     return arrange

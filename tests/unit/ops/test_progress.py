@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from ops import progress
-from ops.errors import Failure
+from ops.errors import OpsError
 
 
 def test_step(capsys):
@@ -29,31 +29,31 @@ class Gone:
 def test_lost_connection(monkeypatch):
     """A deploy does not end in its middle because the connection that it prints to is lost."""
     monkeypatch.setattr(sys, "stdout", Gone())
-    progress.say("a line")
+    progress.echo("a line")
 
 
 def test_wait():
     """The first thing found is returned."""
     found = iter([(None, "nothing"), (None, "nothing"), ("it", "")])
-    assert progress.wait(lambda: next(found), 10, "it was not there") == "it"
+    assert progress.wait_for(lambda: next(found), 10, "it was not there") == "it"
 
 
 def test_wait_has_an_end(clock):
     """When its time is over, it says what was waited for and what was last seen."""
-    with pytest.raises(Failure, match=r"It was not there within 30 s\. Last seen: 503"):
-        progress.wait(lambda: (None, "503"), 30, "It was not there")
+    with pytest.raises(OpsError, match=r"It was not there within 30 s\. Last seen: 503"):
+        progress.wait_for(lambda: (None, "503"), 30, "It was not there")
     assert 29 < clock.now <= 30
 
 
 def test_in_a_row():
     """Only answers in a row count: one other one in between, and it begins again."""
     seen = [True, True, False, True, True, True]
-    progress.in_a_row(lambda: (seen.pop(0), ""), 3, 10, "no")
+    progress.wait_for_consecutive(lambda: (seen.pop(0), ""), 3, 10, "no")
     assert seen == []
 
 
 def test_in_a_row_has_an_end(clock):
     """It too says what was last seen."""
-    with pytest.raises(Failure, match=r"No within 15 s\. Last seen: 502"):
-        progress.in_a_row(lambda: (False, "502"), 3, 15, "No")
+    with pytest.raises(OpsError, match=r"No within 15 s\. Last seen: 502"):
+        progress.wait_for_consecutive(lambda: (False, "502"), 3, 15, "No")
     assert 15 < clock.now < 16

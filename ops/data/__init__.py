@@ -1,0 +1,1 @@
+"""The database's data: backups, restore, major upgrade."""

@@ -1,0 +1,148 @@
+"""Docker Compose commands as argument lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+Argv = list[str]
+
+RENEW_COMMAND = ["python3", "-B", "/opt/certbot/care.py"]  # deploy/certbot/care.py, as the compose file mounts it
+BACKUP_COMMAND = ["bash", "/opt/backup/care.sh"]  # backup/, likewise
+CHECK_SCRIPT = "scripts/check_production.py"  # in the application's image
+STATEFUL = ("db", "redis-cache", "redis-sessions", "nginx")
+OPTIONAL = ("pgbouncer",)  # likewise, where its profile is on
+BACKUP = ("wal", "backup", "drill")  # what makes and tries backups
+MONITORING = (
+    "prometheus",
+    "alertmanager",
+    "grafana",
+    "nginx-exporter",
+    "postgres-exporter",
+    "redis-exporter",
+)  # if wanted
+OFFSITE, WEBHOOK = "offsite", "webhook"  # what copies them elsewhere and tells of them, where that is switched on
+RESTORED_LABEL = "ops=restored"  # volumes that a restore has made
+ONE_OFF_LABEL = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
+ONE_OFF = ("run", "--rm", "--no-deps", "-T", "--label", ONE_OFF_LABEL)
+
+
+@dataclass(frozen=True)
+class Compose:
+    """`docker compose` for one server's folder, with the compose file of one release."""
+
+    folder: Path
+    file: Path
+    environment: tuple[str, ...] = ()
+
+    def argv(self, *argv: str, **environment: str) -> Argv:
+        """Return a Compose command, in an environment with these further variables."""
+        known = [*self.environment, *(f"{name}={value}" for name, value in environment.items())]
+        compose = ["docker", "compose", "--project-directory", str(self.folder), "--file", str(self.file), *argv]
+        return ["env", *known, *compose] if known else compose
+
+    def having(self, settings: dict[str, str]) -> Compose:
+        """Return the same with settings that are not those of .env."""
+        known = tuple(f"{name}={value}" for name, value in settings.items())
+        return Compose(self.folder, self.file, (*self.environment, *known))
+
+    def trial(self, name: str, settings: dict[str, str]) -> Compose:
+        """Return the same for a project beside this one, whose database is another one, and archived by nobody."""
+        alone = {"SYNCHRONOUS_ARCHIVE": "off", "DATABASE_HOST": "db"}  # there is no PgBouncer beside it
+        return self.having({"COMPOSE_PROJECT_NAME": f"{name}-trial", **alone, **settings})
+
+    def config(self) -> Argv:
+        """Everything the file says, with the settings put in, as JSON."""
+        return self.argv("config", "--format", "json")
+
+    def hashes(self) -> Argv:
+        """One line a service: its name and a hash of its definition."""
+        return self.argv("config", "--hash", "*")
+
+    def start_stateful(self, *services: str) -> Argv:
+        """Start what outlasts a release, all of it or these services, and wait; what runs is left as it is."""
+        options = ("--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "120")
+        return self.argv("up", *options, *(services or STATEFUL))
+
+    def start_and_wait(self, *services: str) -> Argv:
+        """Start services and wait; one that runs by an older definition is made anew."""
+        return self.argv("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "600", *services)
+
+    def start_sidecars(self, *services: str) -> Argv:
+        """Start what cares for certificates and backups, made anew where its settings changed: users do not notice."""
+        return self.argv("up", "--detach", "--no-deps", *services)
+
+    def fetch_backups(self) -> Argv:
+        """Bring the newest copy of the backups back from elsewhere."""
+        return self.argv(*ONE_OFF, "fetch")
+
+    def stop(self, *services: str) -> Argv:
+        """Stop services; their containers stay."""
+        return self.argv("stop", *services)
+
+    def down(self) -> Argv:
+        """Take a project's containers and networks away, and leave its volumes."""
+        return self.argv("down", "--remove-orphans", "--timeout", "30")
+
+    def restart(self, *services: str) -> Argv:
+        """Stop services and start them again."""
+        return self.argv("restart", *services)
+
+    def list_backups(self) -> Argv:
+        """Print what there is to restore from, whether or not anything runs."""
+        return self.argv("run", "--rm", "--no-deps", "-T", "backup", "bash", "/opt/backup/list.sh")
+
+    def drill(self) -> Argv:
+        """Try a restore, in a container that is thrown away."""
+        return self.argv("run", "--rm", "--no-deps", "-T", "drill", "bash", "/opt/backup/drill.sh", "now")
+
+    def restore_step(self, *argv: str) -> Argv:
+        """Do a step of a restore."""
+        return self.argv(*ONE_OFF, "restore", "bash", "/opt/backup/restore.sh", *argv)
+
+    def dump(self) -> Argv:
+        """Dump the database now, in a container of its own."""
+        return self.argv(*ONE_OFF, "backup", *BACKUP_COMMAND, "now", "dump")
+
+    def read_only(self, state: str) -> Argv:
+        """Let the application write nothing ("on"), or write again ("off")."""
+        return self.exec_in("db", "bash", "/opt/postgres/read_only.sh", state)
+
+    def exec_in(self, service: str, *argv: str) -> Argv:
+        """Run a command in a service's container."""
+        return self.argv("exec", "-T", service, *argv)
+
+    def start_colour(self, colour: str) -> Argv:
+        """Start the containers of a colour, made anew where image or settings changed."""
+        return self.argv("up", "--detach", "--no-deps", "--no-build", "--pull", "never", service(colour))
+
+    def stop_colour(self, colour: str) -> Argv:
+        """Stop a colour's containers; they stay, for a rollback."""
+        return self.argv("stop", service(colour))
+
+    def migrate(self, image: str, *argv: str) -> Argv:
+        """Run a command in IMAGE as the schema's owner; without one, the migrations."""
+        return self.argv(*ONE_OFF, "migrate", *argv, MIGRATE_IMAGE=image)
+
+    def check_production(self, image: str, *options: str) -> Argv:
+        """Let IMAGE look at the server; prints its findings as JSON, `null` if it cannot, and fails for neither."""
+        program = " ".join(["python", CHECK_SCRIPT, "--json", *options])
+        script = f"test -e {CHECK_SCRIPT} || exec echo null; {program} || test $? = 1"
+        return self.migrate(image, "sh", "-c", script)
+
+    def ps(self) -> Argv:
+        """One JSON object a line for each container, those that do not run included."""
+        return self.argv("ps", "--all", "--format", "json")
+
+    def logs(self, *argv: str) -> Argv:
+        """Print what services log."""
+        return self.argv("logs", *argv)
+
+    def nginx_log(self, since: str) -> Argv:
+        """Print what nginx logged since a moment (RFC 3339)."""
+        return self.argv("logs", "--no-color", "--no-log-prefix", "--since", since, "nginx")
+
+
+def service(colour: str) -> str:
+    """Return the service of a colour."""
+    return f"web-{colour}"

@@ -1,0 +1,1 @@
+"""Releases: deploy, canary, promote, abort, roll back, recover."""

@@ -1,0 +1,134 @@
+"""The gate: what the deploy key may ask for, and nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.cli import forced_command
+from ops.errors import PreconditionError
+
+IMAGE = "registry.example:5000/shop@sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"deploy {IMAGE}",
+        f"deploy {IMAGE} --release=0123abc --canary 10 --for 60 --budget 1 --allow-contract --timeout 90",
+        "rollback",
+        f"rollback {IMAGE}",
+        f"canary {IMAGE} --percent 5",
+        "promote",
+        "abort",
+        "status --json",
+        "logs --tail 20 web-blue nginx",
+    ],
+)
+def test_allowed(command):
+    """The commands of a release pass, with their options."""
+    assert forced_command.arguments(command) == command.split()
+
+
+@pytest.mark.parametrize("command", [None, ""])
+def test_no_command(command):
+    """Without a command there is no shell, and what there is instead is named."""
+    with pytest.raises(PreconditionError, match=r"no shell.*deploy"):
+        forced_command.arguments(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "init --host a",
+        "gate",
+        "sh",
+        "bash -c id",
+        "docker ps",
+        "--help",
+        "/bin/sh",
+        "python3 -m ops deploy",
+        " ",
+        "scp -t /",
+    ],
+)
+def test_other_commands(command):
+    """Whatever else is asked for is refused, init included."""
+    with pytest.raises(PreconditionError, match="may not"):
+        forced_command.arguments(command)
+
+
+@pytest.mark.parametrize("name", ["OPS_FOLDER", "OPS_FETCHED", "OPS_LOCK", "PATH"])
+@pytest.mark.parametrize("form", ["{}=/tmp deploy x", "env {}=/tmp deploy x", "export {}=/tmp; deploy x"])
+def test_variables(name, form):
+    """No variable can be set by the command, so not the folder in which ops works either."""
+    with pytest.raises(PreconditionError):
+        forced_command.arguments(form.format(name))
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        *[
+            "; id",
+            "&& id",
+            "| id",
+            "& id",
+            "$(id)",
+            "`id`",
+            "$HOME",
+            "> /etc/passwd",
+            "< /etc/passwd",
+            "{a,b}",
+            "*",
+            "~",
+        ],
+        *["'a b'", "''", "a\\ b", "'a\nb'", "é", "\x00", "a" * 301],
+    ],
+)
+def test_shell(trick):
+    """Nothing that a shell would understand gets through, though no shell reads it."""
+    with pytest.raises(PreconditionError, match="Not a plain word"):
+        forced_command.arguments(f"status {trick}")
+
+
+def test_quotes():
+    """A quote that is not closed is refused with a reason."""
+    with pytest.raises(PreconditionError, match="cannot be read"):
+        forced_command.arguments("status 'a")
+
+
+@given(command=st.text(max_size=60))
+def test_anything(command):
+    """Whatever is sent, it is refused or it is plain argv that begin with one of ours."""
+    try:
+        argv = forced_command.arguments(command)
+    except PreconditionError:
+        return
+    assert argv[0] in forced_command.ALLOWED
+    assert all(word.isascii() and not set(word) & set(" \n;|&$`<>(){}*?~\\'\"") for word in argv)
+
+
+FOREIGN = "evil.example/shop@sha256:0"
+ONE_OFF_LABEL = "registry.example/shop@sha256:0"
+
+
+def test_nothing_without_trust(shop):
+    """Where neither a signature nor a repository is asked for, the key may bring nothing: an image's ops runs here."""
+    with pytest.raises(PreconditionError, match=r"secrets/cosign\.pub.*IMAGE_REPOSITORY"):
+        forced_command.refuse_foreign(shop.server(), ONE_OFF_LABEL)
+
+
+def test_signed(shop):
+    """With a key to check signatures with, any name will do: the signature is checked when it is fetched."""
+    (shop.folder / "secrets/cosign.pub").write_text("a key", encoding="utf-8")
+    forced_command.refuse_foreign(shop.server(), FOREIGN)
+
+
+@pytest.mark.parametrize("name", ["evil.example/shop", "registry.example/shop/evil", "registry.example/sho", "shop"])
+def test_own_repository(shop, name):
+    """Where the server names a repository, the key may bring its images and no others, signed or not."""
+    shop.docker.repository = "registry.example/shop"
+    (shop.folder / "secrets/cosign.pub").write_text("a key", encoding="utf-8")
+    forced_command.refuse_foreign(shop.server(), ONE_OFF_LABEL)
+    with pytest.raises(PreconditionError, match=r"images of registry\.example/shop only"):
+        forced_command.refuse_foreign(shop.server(), f"{name}@sha256:0")

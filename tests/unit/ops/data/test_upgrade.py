@@ -1,0 +1,76 @@
+"""`upgrade`: the database moves to a newer Postgres, or stays where it is and takes writes again."""
+
+import pytest
+
+from ops.data import database, upgrade
+from ops.errors import OpsError, PreconditionError
+from tests.support.ops.faults import failing
+from tests.unit.ops.data.test_restore import FULL, STEPS
+from tests.unit.ops.release.test_killed import Death, Killed
+
+
+@pytest.fixture
+def make_site(make_shop):
+    """Return a function that makes a server on which a release serves, with a backup."""
+
+    def make(name="shop"):
+        shop = make_shop(name)
+        shop.docker.backups = [vars(FULL), {"kind": "wal", "lineage": "7-1", "until": 3000}]
+        return shop
+
+    return make
+
+
+def run(shop, major=19):
+    """Move to another version, agreed to beforehand."""
+    upgrade.upgrade(shop.server(), major, agreed=True)
+
+
+def test_upgraded(make_site):
+    """What was dumped while nothing could be written is what serves, by the newer version, and it takes writes."""
+    shop = make_site()
+    run(shop)
+    assert shop.docker.filled[shop.docker.database] == STEPS
+    assert shop.docker.database == database.volume(shop.server()) != "shop_db"
+    assert "POSTGRES_MAJOR=19" in (shop.folder / ".env").read_text(encoding="utf-8").splitlines()
+    assert not shop.docker.read_only
+    assert all("POSTGRES_MAJOR=19" in done for done in shop.docker.done if "restore.sh" in done)
+
+
+@pytest.mark.parametrize("major", [17, 18])
+def test_no_newer(make_site, major):
+    """A version that is not newer is refused before anything is done."""
+    shop = make_site()
+    with pytest.raises(PreconditionError, match="The database is of Postgres 18"):
+        run(shop, major)
+    assert shop.docker.read_only is False
+
+
+@pytest.mark.parametrize("step", ["read_only.sh on", "now dump", *STEPS, " ready"])
+def test_failed(make_site, step):
+    """Whatever fails before it is replaced, the old version serves, takes writes again, and nothing is left behind."""
+    shop = make_site()
+    shop.docker.fail = failing(step)
+    with pytest.raises(OpsError):
+        run(shop)
+    assert (shop.docker.database, shop.docker.volumes, shop.docker.trials) == ("shop_db", {"shop_db"}, set())
+    assert not shop.docker.read_only
+    assert "POSTGRES_MAJOR" not in (shop.folder / ".env").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("hook", ["fail", "after"])
+def test_killed(make_site, hook):
+    """Killed at any command, the next one of any kind lets the database serve that .env names, and take writes."""
+    for place in range(60):
+        shop = make_site(f"shop-{place}")
+        setattr(shop.docker, hook, Death(place))
+        try:
+            run(shop)
+        except Killed:
+            setattr(shop.docker, hook, lambda _words: None)
+        else:
+            assert place > 10
+            return
+        shop.mend()
+        assert (shop.docker.database, shop.docker.read_only) == (database.volume(shop.server()), False)
+        assert not shop.server().restore_file.exists()

@@ -1,0 +1,132 @@
+"""The canary: what is counted, when it is judged to fail more often than the other colour, and what follows."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.errors import OpsError
+from ops.release import canary
+from ops.release.canary import CanaryPolicy, Count
+from tests.support.helpers import ROOT
+from tests.support.ops.faults import Killed
+
+
+def line(upstream, status, upstream_s="0.004"):
+    """Return a line of nginx' log."""
+    return json.dumps({"upstream": f"web-{upstream}", "status": status, "path": "/", "upstream_s": upstream_s})
+
+
+def test_count():
+    """Requests and 5xx are counted by colour; a 4xx is the client's."""
+    lines = [line("blue", 200), line("blue", 503), line("green", 404), "nginx: a notice", ""]
+    assert canary.count(lines) == {"web-blue": Count(2, 1), "web-green": Count(1, 0)}
+
+
+@pytest.mark.parametrize(("upstream_status", "errors"), [("503", 1), ("502, 503", 1), ("502, 200", 0), ("", 0)])
+def test_answered_by_what_was_kept(upstream_status, errors):
+    """A failure counts though the user got an older answer for it; one that another container made good does not."""
+    kept = {"upstream": "web-blue", "status": 200, "upstream_s": "0.004", "upstream_status": upstream_status}
+    assert canary.count([json.dumps(kept)]) == {"web-blue": Count(1, errors)}
+
+
+@pytest.mark.parametrize("upstream_s", ["", "-"])
+def test_redirects(upstream_s):
+    """What nginx answers by itself, such as the way to HTTPS, is neither for nor against a release."""
+    assert canary.count([line("blue", 308, upstream_s), line("blue", 503)]) == {"web-blue": Count(1, 1)}
+
+
+def test_fields():
+    """The fields that are counted by are in nginx' log format."""
+    text = (ROOT / "nginx/snippets/access-log.conf").read_text(encoding="utf-8")
+    assert '"status": $answered' in text
+    assert '"upstream": "$serving"' in text
+    assert '"upstream_s": "$upstream_response_time"' in text
+    assert '"upstream_status": "$upstream_status"' in text
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *['{"upstream": "web-blue", "sta', '{"upstream": "web-blue", "status": 000}', '{"upstream": "web-blue"}'],
+        *['{"status": 500}', "{}", "[500]", "500"],
+    ],
+)
+def test_unreadable_lines(odd):
+    """A line that is cut short, has the 000 of a request without an answer, or is another's does not end the watch."""
+    assert canary.count([odd, line("blue", 200)]) == {"web-blue": Count(1, 0)}
+
+
+@pytest.mark.parametrize(
+    ("seen", "other"),
+    [
+        (Count(100, 1), Count()),  # within the budget
+        (Count(100, 10), Count(100, 9)),  # the other one fails too: it is not the release
+        (Count(19, 19), Count(100, 0)),  # too few to say
+        (Count(), Count(100, 0)),
+    ],
+)
+def test_content(seen, other):
+    """It is the errors beyond the other colour's that count, and only once there are enough requests."""
+    canary.judge(seen, other, budget=1, enough=20)
+
+
+@pytest.mark.parametrize(("seen", "other"), [(Count(100, 2), Count()), (Count(20, 1), Count(1000, 10))])
+def test_spent(seen, other):
+    """A canary beyond its budget fails, and the message has both counts."""
+    with pytest.raises(OpsError, match=r"1 %: \d+ errors in \d+ requests") as failure:
+        canary.judge(seen, other, budget=1, enough=20)
+    assert f"{other.errors} errors in {other.requests}" in str(failure.value)
+
+
+@given(requests=st.integers(0, 50), data=st.data())
+def test_share(requests, data):
+    """A share is between 0 and 100 %, also of nothing."""
+    errors = data.draw(st.integers(0, requests))
+    assert 0 <= Count(requests, errors).share <= 100
+
+
+def test_good(shop):
+    """A deploy with a canary that does well ends with the release serving all, and no user lost."""
+    shop.docker.log = "\n".join([line("blue", 200), line("green", 200)])
+    shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 6, 1))
+    assert (shop.users_meet, shop.running, shop.docker.lost) == ("second", ["second"], [])
+
+
+def test_bad(shop, clock):
+    """One that fails its users is taken back before its time is over."""
+    shop.docker.log = "\n".join([line("blue", 500)] * 20)
+    with pytest.raises(OpsError, match="stopped at “canary”"):
+        shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 600, 1))
+    assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
+    assert clock.now < 60
+
+
+def test_few_but_bad(shop):
+    """At the end of its time a single request that failed is enough to take it back."""
+    shop.docker.log = line("blue", 500)
+    with pytest.raises(OpsError, match="stopped at “canary”"):
+        shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 6, 1))
+    assert shop.users_meet == "first"
+
+
+def test_nobody_came(shop, capsys):
+    """That no request met it is said."""
+    shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 6, 1))
+    assert "no request met the canary" in capsys.readouterr().out
+
+
+def test_its_time(shop, clock):
+    """It is watched as long as was asked for."""
+    before = clock.now
+    shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 300, 1))
+    assert clock.now - before >= 300
+
+
+def test_share_of_the_users(shop, at_step):
+    """It gets the share that was asked for, and the old release the rest."""
+    at_step("switch", Killed())
+    with pytest.raises(Killed):
+        shop.deploy(shop.fetched("second"), canary=CanaryPolicy(7, 6, 1))
+    assert (shop.docker.nginx.colour, shop.docker.nginx.percent) == ("green", 7)

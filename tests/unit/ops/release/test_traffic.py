@@ -1,0 +1,103 @@
+"""The file that says which colour nginx serves."""
+
+import os
+import re
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.errors import OpsError
+from ops.release import traffic
+from ops.release.traffic import COLOURS, INTERNAL_URLS, Traffic
+from tests.support.helpers import ROOT
+
+SNIPPETS = ROOT / "nginx/snippets"
+ANY = st.builds(Traffic, st.sampled_from(COLOURS), st.integers(0, 99))
+
+
+@given(wanted=ANY)
+def test_round_trip(tmp_path_factory, wanted):
+    """What is written is what is read."""
+    path = tmp_path_factory.mktemp("serving") / "serving.conf"
+    traffic.write(path, wanted)
+    assert traffic.read(path) == wanted
+
+
+@given(wanted=ANY)
+def test_all_users_are_served(wanted):
+    """The serving colour gets whoever the canary does not get, so there is nobody whom neither gets."""
+    assert wanted.text().endswith(f"* web-{wanted.colour}; }}\n")
+    assert (f"{wanted.percent}% web-{wanted.other};" in wanted.text()) == bool(wanted.percent)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "hello", "split_clients $a $b { * web-red; }", "split_clients $a $b { * web-blue }", "set $serving web-blue;"],
+)
+def test_foreign_text(tmp_path, text):
+    """A file that says something else is not guessed at."""
+    (tmp_path / "serving.conf").write_text(text, encoding="utf-8")
+    with pytest.raises(OpsError, match="ops init"):
+        traffic.read(tmp_path / "serving.conf")
+
+
+def test_missing(tmp_path):
+    """Nor is one that is not there; the message says what to do."""
+    with pytest.raises(OpsError, match="ops init"):
+        traffic.read(tmp_path / "serving.conf")
+
+
+def test_replaced_whole(tmp_path):
+    """Whoever has the old file open goes on reading all of it."""
+    path = tmp_path / "serving.conf"
+    traffic.write(path, Traffic("blue"))
+    with path.open(encoding="utf-8") as old:
+        traffic.write(path, Traffic("green", 10))
+        assert old.read() == Traffic("blue").text()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk(tmp_path, monkeypatch):
+    """Where the new text cannot be written out, the old one stays."""
+    path = tmp_path / "serving.conf"
+    traffic.write(path, Traffic("blue"))
+
+    def fsync(_descriptor):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="No space"):
+        traffic.write(path, Traffic("green"))
+    assert traffic.read(path) == Traffic("blue")
+
+
+def test_nginx_may_read_it(tmp_path):
+    """Nginx runs as a user of its own and reads the file, whatever the umask of the person who deploys."""
+    before = os.umask(0o077)
+    try:
+        traffic.write(tmp_path / "serving.conf", Traffic("blue"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "serving.conf").stat().st_mode) == 0o644
+
+
+def test_doors():
+    """The doors that ops knocks at are those that nginx opens, each to its colour."""
+    text = (SNIPPETS / "doors.conf").read_text(encoding="utf-8")
+    opened = re.findall(r"listen (127\.0\.0\.1:\d+);(?:(?!listen).)*?proxy_pass http://web-(\w+);", text, re.DOTALL)
+    assert {colour: f"http://{address}" for address, colour in opened} == INTERNAL_URLS
+
+
+def test_variable():
+    """The variable that the file sets is the one that nginx passes requests on by, and logs."""
+    name = re.search(r"split_clients \S+ (\$\w+) ", Traffic("blue").text())[1]
+    assert f"proxy_pass http://{name};" in (SNIPPETS / "application.conf").read_text(encoding="utf-8")
+    assert f'"upstream": "{name}"' in (SNIPPETS / "access-log.conf").read_text(encoding="utf-8")
+
+
+def test_upstreams():
+    """Each colour that the file can name is an upstream of nginx."""
+    text = (SNIPPETS / "upstream-colours.conf").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^upstream web-(\w+) ", text, re.MULTILINE)) == COLOURS
