@@ -10,7 +10,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
-# True: takes away or forbids what the release before this one still uses, so that one must no longer run.
+# True if this migration removes or forbids what the previous release uses: that release must no longer run.
 contract = False
 
 

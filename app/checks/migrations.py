@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.db.schema_state import SchemaBehindError, SchemaUnfitError
+from app.db.schema_state import SchemaBehindError, SchemaIncompatibleError
 
 from .finding import Finding, failed, passed
 from .production import Production
@@ -14,7 +14,7 @@ def check(production: Production) -> Iterator[Finding]:
         state = production.schema()
     except SchemaBehindError as error:
         yield _pending(len(error.missing), expected=production.before_migrating)
-    except SchemaUnfitError as error:
+    except SchemaIncompatibleError as error:
         yield failed(f"{error}.", "See docs/release-path.md, A migration stops.")
     else:
         known = "every migration of this release was applied"

@@ -20,8 +20,7 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
 import config
-from app.db import engine
-from app.db import schema_state as migration_state
+from app.db import engine, schema_state
 from app.db import session as database
 
 ROOT = Path(__file__).parent.parent.parent
@@ -129,7 +128,7 @@ class Production:
     def web(self) -> Web:
         """What Gunicorn would start here, and so in each container; raises SystemExit for a number that is none."""
         gunicorn = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
-        options = engine.options(vars(self.settings))
+        options = engine.engine_options(vars(self.settings))
         replicas = gunicorn["number"]("WEB_REPLICAS", 2, 1, 100)
         return Web(replicas, gunicorn["workers"], options["pool_size"] + options["max_overflow"])
 
@@ -162,7 +161,7 @@ class Production:
 
     def ask(self, url: URL, sql: str, *values: Any, plain: bool = False) -> list[Any]:
         """Return the rows of a statement, over such a connection as the application makes; PLAIN has no limits."""
-        known = engine.options(vars(self.settings))["connect_args"] | {"application_name": "check"}
+        known = engine.engine_options(vars(self.settings))["connect_args"] | {"application_name": "check"}
         if plain:
             del known["options"]
         address = url.translate_connect_args(database="dbname", username="user") | dict(url.query)
@@ -184,10 +183,10 @@ class Production:
 
     def schema(self) -> str:
         """Return "current" or "ahead"; raises what app/db/schema_state.py does."""
-        known = engine.options(vars(self.settings))["connect_args"]
+        known = engine.engine_options(vars(self.settings))["connect_args"]
         url = self.settings.MIGRATION_DATABASE_URL
         with create_engine(url, poolclass=NullPool, connect_args=known).connect() as connection:
-            return migration_state.compare(connection)
+            return schema_state.compare(connection)
 
     def ask_redis(self, url: str, *command: str, anonymous: bool = False) -> Any:
         """Return what Redis answers to the application, or to somebody without a password; raises RedisError."""

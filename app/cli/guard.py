@@ -7,8 +7,8 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
-from app.db.circuit_breaker import OpenError
-from app.db.session import DatabaseAwayError
+from app.db.circuit_breaker import CircuitOpenError
+from app.db.session import DatabaseUnavailableError
 
 
 def needs_database(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -18,7 +18,7 @@ def needs_database(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        except (DatabaseAwayError, OpenError) as error:
+        except (DatabaseUnavailableError, CircuitOpenError) as error:
             raise click.ClickException(f"the database does not answer ({error}); is DATABASE_URL right?") from error
         except DBAPIError as error:
             reason = str(error.orig).partition("\n")[0]

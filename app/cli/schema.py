@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from app.db import schema_state as migration_state
+from app.db import schema_state
 
 
 @click.group()
@@ -29,7 +29,7 @@ def pending() -> None:
     nothing is missing, and also when the database is ahead of this release, where `flask db upgrade` does nothing.
     Where no upgrade leads to a schema that serves this release, the command fails and says why.
     """
-    scripts = ScriptDirectory(str(migration_state.DIRECTORY))
+    scripts = ScriptDirectory(str(schema_state.DIRECTORY))
     click.echo(json.dumps([describe(scripts.get_revision(revision)) for revision in missing()]))
 
 
@@ -37,10 +37,10 @@ def missing() -> list[str]:
     """Return the revisions that an upgrade would apply, the first one first."""
     try:
         with _connect(current_app.config["MIGRATION_DATABASE_URL"]) as connection:
-            migration_state.compare(connection)
-    except migration_state.SchemaBehindError as error:
+            schema_state.compare(connection)
+    except schema_state.SchemaBehindError as error:
         return error.missing
-    except migration_state.SchemaUnfitError as error:
+    except schema_state.SchemaIncompatibleError as error:
         raise click.ClickException(str(error)) from error
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
@@ -52,7 +52,7 @@ def missing() -> list[str]:
 
 def describe(script: Script) -> dict[str, Any]:
     """Return what a release must know of a migration."""
-    return {"revision": script.revision, "contract": migration_state.is_contract(script), "title": script.doc}
+    return {"revision": script.revision, "contract": schema_state.is_contract(script), "title": script.doc}
 
 
 def _connect(url: URL) -> Connection:

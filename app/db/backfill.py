@@ -1,41 +1,41 @@
-"""Filling a column of a large table from a migration, a few rows at a time, so that users hardly notice."""
+"""Backfill a column of a large table from a migration, in small transactions that leave room for users."""
 
 from typing import Any
 
-ROWS = 1000  # in a batch; who wants to change one of them waits for the rest
-HOURS = 1  # for all of it; ops gives a migration no longer
-# Each batch is a transaction, and is found by the key alone, whatever the statistics say. A pause as long as the batch
-# took leaves half of what the database can do to the users.
+BATCH_ROWS = 1000  # a user who changes one of these rows waits for the whole batch
+TIMEOUT_HOURS = 1  # for the whole backfill; ops ends a migration that takes longer
+# Each batch is a transaction and finds its rows by the key alone, whatever the statistics suggest. A pause as long as
+# the batch leaves half of the database's capacity to users.
 LOOP = """
 DO $$
 DECLARE
     done bigint;
     upto bigint;
-    begun timestamptz;
+    started timestamptz;
 BEGIN
     SELECT min({key}) - 1 INTO done FROM {table};
     LOOP
-        begun := clock_timestamp();
+        started := clock_timestamp();
         SELECT max({key}) INTO upto
             FROM (SELECT {key} FROM {table} WHERE {key} > done ORDER BY {key} LIMIT {rows}) AS batch;
         EXIT WHEN upto IS NULL;
         UPDATE {table} SET {values} WHERE ({missing}) AND {key} > done AND {key} <= upto;
         COMMIT;
         done := upto;
-        PERFORM pg_sleep(extract(epoch FROM clock_timestamp() - begun));
+        PERFORM pg_sleep(extract(epoch FROM clock_timestamp() - started));
     END LOOP;
 END $$"""
 
 
-def in_batches(op: Any, table: str, values: str, missing: str, *, key: str = "id") -> None:
-    """Run `UPDATE table SET values WHERE missing`, by a KEY of whole numbers; called again, it does what is left.
+def update_in_batches(op: Any, table: str, values: str, missing: str, *, key: str = "id") -> None:
+    """Run `UPDATE table SET values WHERE missing` in batches by an integer KEY; a second call resumes an aborted one.
 
-    A migration does this and nothing else. What the release that serves inserts meanwhile may be missed, so it comes
-    after a release that writes the column.
+    The migration must do nothing else. It may miss rows that the serving release inserts meanwhile, so deploy it after
+    a release that writes the column.
     """
     if op.get_context().dialect.name != "postgresql":
         op.execute(f"UPDATE {table} SET {values} WHERE {missing}")  # noqa: S608 - a migration is SQL
         return
     with op.get_context().autocommit_block():
-        op.execute(f"SET statement_timeout = '{HOURS}h'")
-        op.execute(LOOP.format(table=table, values=values, missing=missing, key=key, rows=ROWS))
+        op.execute(f"SET statement_timeout = '{TIMEOUT_HOURS}h'")
+        op.execute(LOOP.format(table=table, values=values, missing=missing, key=key, rows=BATCH_ROWS))

@@ -1,4 +1,4 @@
-"""A circuit breaker: a backend that failed some times in a row is left alone for a while, then tried by one caller."""
+"""A circuit breaker: after repeated failures, refuse calls to a backend for a while, then let one caller probe it."""
 
 import math
 import threading
@@ -7,32 +7,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class OpenError(Exception):
-    """The backend failed a moment ago and is not asked again yet."""
+class CircuitOpenError(Exception):
+    """The backend failed recently, so the call is refused without trying it."""
 
 
-class Breaker:
-    """Opens after FAILURES failures in a row, for PAUSE seconds; then one call is let through to find out."""
+class CircuitBreaker:
+    """Opens after FAILURES consecutive failures; every PAUSE seconds it lets one call through as a probe."""
 
     def __init__(
         self,
         failures: int,
         pause: float,
         clock: Callable[[], float] = time.monotonic,
-        told: Callable[[bool], object] = lambda _open: None,
+        on_state_change: Callable[[bool], object] = lambda _is_open: None,
     ) -> None:
         self.limit = failures
         self.pause = pause
         self.clock = clock
-        self.told = told  # hears whether it is open, each time that this may have changed, or is shown again
+        self.on_state_change = on_state_change  # receives is_open; may be called again with the same state
         self.failed = 0
         self.retry_at = 0.0
-        self.answered_at = -math.inf
+        self.last_success = -math.inf
         self.lock = threading.Lock()
 
     @property
     def state(self) -> str:
-        """Return "closed" when calls go through, else "open"."""
+        """Return "closed" while calls go through, else "open"."""
         return "open" if self.failed >= self.limit else "closed"
 
     @contextmanager
@@ -40,50 +40,53 @@ class Breaker:
         self,
         failure: type[Exception],
         *,
-        decisive: tuple[type[Exception], ...] = (),
-        neutral: tuple[type[Exception], ...] = (),
-        proves: bool = True,
+        trip_on: tuple[type[Exception], ...] = (),
+        ignore: tuple[type[Exception], ...] = (),
+        count_success: bool = True,
     ) -> Iterator[None]:
-        """Run the block unless the breaker is open (then raise OpenError); count FAILURE against the backend.
+        """Run the block, or raise CircuitOpenError. Count FAILURE against the backend; any other error is a success.
 
-        DECISIVE failures took so long that nobody should wait for another one: the first opens it, unless the backend
-        has answered somebody else within the last PAUSE seconds.
+        TRIP_ON failures took so long that no other caller should repeat them: the first one opens the circuit, unless
+        a call succeeded within the last PAUSE seconds.
 
-        NEUTRAL errors show nothing: the backend was not asked.
+        IGNORE errors were raised before the backend was called, so they count as neither.
 
-        PROVES: that the block ends without FAILURE shows that the backend is well.
+        COUNT_SUCCESS is false for a block that may end without calling the backend.
         """
         self._admit()
         try:
             yield
         except failure as error:
-            with self.lock:
-                now = self.clock()
-                alone = isinstance(error, decisive) and now - self.answered_at > self.pause
-                self.failed = max(self.failed + 1, self.limit if alone else 0)
-                self.retry_at = now + self.pause
-                self.told(self.failed >= self.limit)
+            self._record_failure(trip=isinstance(error, trip_on))
             raise
-        except neutral:
+        except ignore:
             raise
         except Exception:
-            self._answered(proves=proves)  # what went wrong is not that it is away
+            if count_success:
+                self._record_success()
             raise
-        self._answered(proves=proves)
+        if count_success:
+            self._record_success()
 
-    def _answered(self, *, proves: bool) -> None:
-        if not proves:
-            return
-        self.answered_at = self.clock()
+    def _record_failure(self, *, trip: bool) -> None:
+        with self.lock:
+            now = self.clock()
+            opens = trip and now - self.last_success > self.pause
+            self.failed = max(self.failed + 1, self.limit if opens else 0)
+            self.retry_at = now + self.pause
+            self.on_state_change(self.failed >= self.limit)
+
+    def _record_success(self) -> None:
+        self.last_success = self.clock()
         if self.failed:
             with self.lock:
                 self.failed = 0
-                self.told(False)  # noqa: FBT003 - open or not is all there is to tell
+                self.on_state_change(False)  # noqa: FBT003 - the callback's one argument is the state
 
     def _admit(self) -> None:
         if self.failed < self.limit:
             return
         with self.lock:
             if self.failed >= self.limit and self.clock() < self.retry_at:
-                raise OpenError
-            self.retry_at = self.clock() + self.pause  # this caller finds out; the others go on waiting
+                raise CircuitOpenError
+            self.retry_at = self.clock() + self.pause  # this caller probes; the others stay refused

@@ -1,7 +1,7 @@
-"""Whether the database's schema serves this code: level and ahead it does; behind, parted or past a contract step not.
+"""Compare the database's schema with this release: current and ahead are usable; behind, diverged, contracted are not.
 
-Alembic's own table holds the newest revision alone. Of one that this code does not know it cannot tell what came
-before; `applied_migrations` can, and migrations/env.py keeps it.
+Alembic's own table stores only the newest revision, so it cannot tell what preceded a revision that this code does
+not know. `applied_migrations`, which migrations/env.py maintains, can.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,58 +16,58 @@ from sqlalchemy import Boolean, Connection, String, column, inspect, select, tab
 DIRECTORY = Path(__file__).parent.parent.parent / "migrations"
 APPLIED = table("applied_migrations", column("revision", String), column("contract", Boolean))
 
-Known = Mapping[str, frozenset[str]]  # revisions, the first one first, each with those right before it
+Revisions = Mapping[str, frozenset[str]]  # oldest first, each with its direct predecessors
 
 
 class SchemaBehindError(Exception):
-    """The database lacks migrations that this code needs; `flask db upgrade` applies them."""
+    """The database lacks migrations that this release needs; `flask db upgrade` applies them."""
 
     def __init__(self, missing: list[str]) -> None:
-        super().__init__(f"the schema is behind this release: it has no record of {', '.join(missing)}")
+        super().__init__(f"the schema is behind this release: {', '.join(missing)} not applied")
         self.missing = missing
 
 
-class SchemaUnfitError(Exception):
-    """The schema does not serve this code, and no upgrade with its migrations would change that."""
+class SchemaIncompatibleError(Exception):
+    """The schema does not fit this release, and none of its migrations can change that."""
 
 
-class SchemaDivergedError(SchemaUnfitError):
-    """Migrations of ours are missing, but others were applied where ours would come."""
+class SchemaDivergedError(SchemaIncompatibleError):
+    """Migrations of this release are missing, but others were applied in their place."""
 
     def __init__(self, missing: list[str], instead: list[str], why: str) -> None:
         ours, others = ", ".join(missing), ", ".join(instead)
         super().__init__(
-            f"the schema has diverged from this release: it has {others}, which this release {why}, and no record of "
-            f"{ours}; build a release that puts {ours} after {others} (down_revision), or take {others} back with one "
-            "that knows how (flask db downgrade)"
+            f"the schema has diverged from this release: {others} applied, which this release {why}, and {ours} not "
+            f"applied; build a release that puts {ours} after {others} (down_revision), or revert {others} with a "
+            "release that has it (flask db downgrade)"
         )
 
 
-class SchemaContractedError(SchemaUnfitError):
-    """A newer release has taken away or forbidden what this code may use: whoever serves may go on, but none begins."""
+class SchemaContractedError(SchemaIncompatibleError):
+    """A newer release has removed what this one may use: a serving process may continue, a new one must not start."""
 
     def __init__(self, contracts: list[str]) -> None:
         steps = ", ".join(contracts)
         super().__init__(
-            f"the schema is past this release: it has {steps}, which a newer one marked as taking away what this one "
-            f"may use; deploy a release that knows {steps}"
+            f"the schema is past this release: a newer one has applied the contract step {steps}, which removes what "
+            f"this one may use; deploy a release that contains {steps}"
         )
 
 
-def compare(connection: Connection, ours: Known | None = None) -> str:
-    """Return "current" or "ahead"; raise SchemaBehindError or SchemaUnfitError when this code must not serve.
+def compare(connection: Connection, ours: Revisions | None = None) -> str:
+    """Return "current" or "ahead"; raise SchemaBehindError or SchemaIncompatibleError when this code must not serve.
 
-    A revision that this code does not know was applied by a newer release. While two releases run, migrations only
-    expand the schema, so the older code goes on working and must stay ready.
+    A newer release has applied the revisions that this code does not know. While two releases run, migrations only
+    expand the schema, so the older code keeps working and must stay ready.
     """
-    ours = known() if ours is None else ours
+    ours = known_revisions() if ours is None else ours
     applied = applied_revisions(connection, ours)
     missing = [revision for revision in ours if revision not in applied]
     unknown = sorted(applied.keys() - ours.keys())
     if missing and unknown:
         raise SchemaDivergedError(missing, unknown, "does not know")
     if later := [revision for revision, before in ours.items() if revision in applied and before - applied.keys()]:
-        raise SchemaDivergedError(missing, later, "puts later")
+        raise SchemaDivergedError(missing, later, "orders later")
     if missing:
         raise SchemaBehindError(missing)
     if contracts := [revision for revision in unknown if applied[revision]]:
@@ -75,18 +75,18 @@ def compare(connection: Connection, ours: Known | None = None) -> str:
     return "ahead" if unknown else "current"
 
 
-def applied_revisions(connection: Connection, ours: Known) -> dict[str, bool]:
-    """Return what was applied, each with whether it is a contract step.
+def applied_revisions(connection: Connection, ours: Revisions) -> dict[str, bool]:
+    """Return the applied revisions, each with whether it is a contract step.
 
-    A database that no release with the table has migrated yet has what leads to its newest revision.
+    Without the table, no release that has it has migrated this database yet: the newest revision implies the others.
     """
     if inspect(connection).has_table(APPLIED.name):
         return {row.revision: row.contract for row in connection.execute(select(APPLIED))}
-    return dict.fromkeys(leading_to(MigrationContext.configure(connection).get_current_heads(), ours), False)
+    return dict.fromkeys(with_ancestors(MigrationContext.configure(connection).get_current_heads(), ours), False)
 
 
-def leading_to(heads: Iterable[str], ours: Known) -> set[str]:
-    """Return these revisions and, as far as we know them, all that come before."""
+def with_ancestors(heads: Iterable[str], ours: Revisions) -> set[str]:
+    """Return these revisions and all of their known predecessors."""
     found: set[str] = set()
     left = list(heads)
     while left:
@@ -97,22 +97,22 @@ def leading_to(heads: Iterable[str], ours: Known) -> set[str]:
     return found
 
 
-def known(scripts: ScriptDirectory | None = None) -> Known:
-    """Return the revisions of the scripts, by default of those beside this code."""
-    return _known(scripts) if scripts else _beside(DIRECTORY)
+def known_revisions(scripts: ScriptDirectory | None = None) -> Revisions:
+    """Return the revisions of SCRIPTS, by default this release's."""
+    return _revisions(scripts) if scripts else _revisions_in(DIRECTORY)
 
 
 def is_contract(script: Script) -> bool:
-    """Whether a migration takes away or forbids what the release before it uses; it expands unless it says so."""
+    """Whether a migration removes or forbids what the previous release uses."""
     return bool(getattr(script.module, "contract", False))
 
 
 @cache
-def _beside(directory: Path) -> Known:
-    return _known(ScriptDirectory(str(directory)))
+def _revisions_in(directory: Path) -> Revisions:
+    return _revisions(ScriptDirectory(str(directory)))
 
 
-def _known(scripts: ScriptDirectory) -> Known:
+def _revisions(scripts: ScriptDirectory) -> Revisions:
     return {
         script.revision: frozenset(to_tuple(script.down_revision, default=()))
         for script in list(scripts.walk_revisions())[::-1]

@@ -1,4 +1,4 @@
-"""The database: short transactions for writes, single statements for reads, and a quick no when it is away."""
+"""Database access: short write transactions, single-statement reads, and a fast failure when it is unavailable."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
 
-from app.db import engine, pool_metrics
-from app.db import schema_state as migration_state
-from app.db.circuit_breaker import Breaker, OpenError
+from app.db import engine, pool_metrics, schema_state
+from app.db.circuit_breaker import CircuitBreaker, CircuitOpenError
 from app.observability import backend_errors, metrics, probes, tracing
 
-# Alembic can only drop or change a constraint that has a name, so every one gets a predictable one.
-NAMES = {
+# Alembic can drop or change only constraints that have a name.
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -29,19 +28,19 @@ NAMES = {
 }
 
 
-class DatabaseAwayError(Exception):
-    """The database does not answer: a connection could not be made, or broke, or kept silent too long."""
+class DatabaseUnavailableError(Exception):
+    """A connection could not be opened, or broke."""
 
 
-class DatabaseSilentError(DatabaseAwayError):
-    """It has fallen silent, for as long as a request can wait, so nobody else should wait for it now."""
+class DatabaseTimeoutError(DatabaseUnavailableError):
+    """The database stopped responding for as long as a request may wait, so no other request should wait for it now."""
 
 
-# How each is counted; what is none of them, such as a value that is not unique, is an answer.
+# The `error_type` label of each error. Any other error, such as a unique violation, is a response of a working database.
 KINDS: dict[type[Exception], str] = {
-    DatabaseSilentError: "timeout",
-    DatabaseAwayError: "unavailable",
-    OpenError: "circuit_open",
+    DatabaseTimeoutError: "timeout",
+    DatabaseUnavailableError: "unavailable",
+    CircuitOpenError: "circuit_open",
     PoolTimeoutError: "pool_timeout",
     OperationalError: "other",
     InternalError: "other",
@@ -49,9 +48,9 @@ KINDS: dict[type[Exception], str] = {
 
 
 class Base(DeclarativeBase):
-    """What every model shares."""
+    """The declarative base of all models."""
 
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
@@ -60,7 +59,7 @@ migrate = Migrate()
 if TYPE_CHECKING:
 
     class Model(Base):
-        """The base of every model, as a type checker can follow it."""
+        """The base class of models, as type checkers understand it."""
 
         __abstract__ = True
 else:
@@ -68,77 +67,76 @@ else:
 
 
 def init_app(app: Flask) -> None:
-    """Plug in the engine, the migrations and the two probes that watch them."""
-    hidden = {"hide_parameters": True}  # from the texts of errors, where values would end up in logs
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(app.config) | hidden
+    """Set up the engine, the migrations, the circuit breaker and the readiness probes."""
+    hide_values = {"hide_parameters": True}  # in the texts of errors, which end up in logs
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.engine_options(app.config) | hide_values
     db.init_app(app)
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)
     with app.app_context():
-        engine.prepare(db.engine)
+        engine.add_listeners(db.engine)
         tracing.watch_engine(app, db.engine)
         pool_metrics.watch(db.engine)
-        if db.engine.dialect.name == "sqlite":  # a relative path means the instance folder, to Alembic too
+        if db.engine.dialect.name == "sqlite":  # resolves a relative path against the instance folder, for Alembic too
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url
-        app.extensions["reads"] = db.engine.execution_options(**engine.READS)
-        app.extensions["database_prober"] = _prober(app)
-    told = functools.partial(metrics.put, "circuit_breaker_open", backend="postgres")
-    app.extensions["database_breaker"] = Breaker(failures=3, pause=1.0, told=told)
+        app.extensions["read_engine"] = db.engine.execution_options(**engine.READ_OPTIONS)
+        app.extensions["probe_engine"] = _create_probe_engine(app)
+    on_state_change = functools.partial(metrics.put, "circuit_breaker_open", backend="postgres")
+    app.extensions["database_breaker"] = CircuitBreaker(failures=3, pause=1.0, on_state_change=on_state_change)
     for name, check in PROBES.items():
         probes.register(app, name, check, essential=True)
 
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """One transaction around the block, committed at its end; inside another `transaction`, a part of that.
+    """Run the block in a transaction and commit it; inside another `transaction`, join that one.
 
-    What the session did before the block is committed with it. Raises DatabaseAwayError, at once when it was found
-    away a moment ago.
+    Commits pending changes of the session too. Raises DatabaseUnavailableError, or CircuitOpenError at once after
+    recent failures.
     """
     session = db.session()
-    if session.info.get("in_block"):
+    if session.info.get("in_transaction"):
         yield session
         return
-    session.info["in_block"] = True
+    session.info["in_transaction"] = True
     try:
-        with _guarded():
+        with _guard():
             yield session
             session.commit()
     except BaseException:
         session.rollback()
         raise
     finally:
-        del session.info["in_block"]
+        del session.info["in_transaction"]
 
 
 def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row[Any]]:
-    """Return the rows of a read on its own: without BEGIN and ROLLBACK, a third of the round trips.
+    """Return the rows of a single statement in autocommit: without BEGIN and ROLLBACK, a third of the round trips.
 
-    Raises DatabaseAwayError, at once when it was found away a moment ago.
+    Raises DatabaseUnavailableError, or CircuitOpenError at once after recent failures.
     """
-    reads: Engine = current_app.extensions["reads"]
-    with _guarded(), reads.connect() as connection:
+    read_engine: Engine = current_app.extensions["read_engine"]
+    with _guard(), read_engine.connect() as connection:
         driver: Any = connection.connection.dbapi_connection
-        if reads.dialect.name == "postgresql":
-            driver.autocommit = True  # SQLAlchemy's own AUTOCOMMIT would send a SET each time
+        if read_engine.dialect.name == "postgresql":
+            driver.autocommit = True  # SQLAlchemy's AUTOCOMMIT would send a SET each time
         try:
             return list(connection.execute(statement, parameters or {}))
         finally:
-            if reads.dialect.name == "postgresql" and not driver.closed:
+            if read_engine.dialect.name == "postgresql" and not driver.closed:
                 driver.autocommit = False
 
 
 @contextmanager
-def _guarded() -> Iterator[None]:
-    """Count a database that is away, and soon say so at once instead of making all threads wait for it.
+def _guard() -> Iterator[None]:
+    """Count backend errors and open the circuit, so that requests fail fast instead of occupying all threads.
 
-    Three times where it cannot be reached, once where it falls silent: whoever has queued up behind that wait would
-    otherwise get another one.
+    It takes three failures to connect, but only one timeout: the requests queued behind it would each wait as long.
     """
-    breaker: Breaker = current_app.extensions["database_breaker"]
+    breaker: CircuitBreaker = current_app.extensions["database_breaker"]
     try:
         with (
-            breaker.guard(DatabaseAwayError, decisive=(DatabaseSilentError,), neutral=(PoolTimeoutError,)),
-            _told_apart(),
+            breaker.guard(DatabaseUnavailableError, trip_on=(DatabaseTimeoutError,), ignore=(PoolTimeoutError,)),
+            _translate_driver_errors(),
         ):
             yield
     except tuple(KINDS) as error:
@@ -147,40 +145,41 @@ def _guarded() -> Iterator[None]:
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
-    """Turn what the driver says when the database is away into an error that says so."""
+def _translate_driver_errors() -> Iterator[None]:
+    """Raise DatabaseUnavailableError for the driver's errors that mean it."""
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or error.statement is None:  # broke, or could not be made
-            kind = DatabaseSilentError if isinstance(error.orig, engine.SilenceError) else DatabaseAwayError
+        if error.connection_invalidated or error.statement is None:  # the connection broke, or could not be opened
+            timed_out = isinstance(error.orig, engine.ResponseTimeoutError)
+            kind = DatabaseTimeoutError if timed_out else DatabaseUnavailableError
             raise kind(str(error.orig).partition("\n")[0]) from error
         raise
 
 
-def _prober(app: Flask) -> Engine:
-    """An engine without a pool: whether the server answers must not depend on how busy this process is."""
+def _create_probe_engine(app: Flask) -> Engine:
+    """Return an engine without a pool: a busy pool must not make the readiness probes fail."""
     if app.config["SQLALCHEMY_DATABASE_URI"].database in {None, "", ":memory:"}:
-        reads: Engine = app.extensions["reads"]
-        return reads  # there is one connection, and two probes at once cannot both begin a transaction on it
-    connect_args = engine.options(app.config)["connect_args"]
+        read_engine: Engine = app.extensions["read_engine"]
+        return read_engine  # it has one connection, on which two probes at once cannot both begin a transaction
+    connect_args = engine.engine_options(app.config)["connect_args"]
     return create_engine(db.engine.url, poolclass=NullPool, connect_args=connect_args)
 
 
-def _answers() -> str:
-    with current_app.extensions["database_prober"].connect() as connection:
+def _probe_connection() -> str:
+    with current_app.extensions["probe_engine"].connect() as connection:
         connection.execute(text("SELECT 1"))
     return "connected"
 
 
-def _schema() -> str:
-    with current_app.extensions["database_prober"].connect() as connection:
+def _probe_schema() -> str:
+    with current_app.extensions["probe_engine"].connect() as connection:
         try:
-            return migration_state.compare(connection)
-        except migration_state.SchemaContractedError:
-            # Whoever allowed the step has judged that the release that serves can do without. A release that cannot is
-            # not brought in: `flask schema pending` and `flask db upgrade` refuse it.
+            return schema_state.compare(connection)
+        except schema_state.SchemaContractedError:
+            # The operator who deployed the contract step decided that the serving release can do without. A release
+            # that cannot is never started: `flask schema pending` and `flask db upgrade` refuse it.
             return "ahead"
 
 
-PROBES = {"database": _answers, "migrations": _schema}  # each opens a connection of its own while it runs
+PROBES = {"database": _probe_connection, "migrations": _probe_schema}  # each opens its own connection

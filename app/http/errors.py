@@ -11,14 +11,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from app.db.circuit_breaker import OpenError
-from app.db.session import DatabaseAwayError
+from app.db.circuit_breaker import CircuitOpenError
+from app.db.session import DatabaseUnavailableError
 from app.observability.redaction import describe
 
 RETRY_AFTER = 2  # seconds; about what a restarted backend needs
 # Not a fault of the request, nor of the code. InternalError: a server that only reads, as a standby does until it is
 # made the primary.
-AWAY = (DatabaseAwayError, OpenError, PoolTimeoutError, OperationalError, InternalError)
+AWAY = (DatabaseUnavailableError, CircuitOpenError, PoolTimeoutError, OperationalError, InternalError)
 NOT_OURS = {"content-type", "content-length"}
 
 log = logging.getLogger(__name__)

@@ -148,7 +148,9 @@ def _words(q: str) -> ColumnElement[bool]:
     if db.engine.dialect.name == "postgresql":
         query = " & ".join(f"'{word}':*" for word in words)
         return literal_column(SEARCH_VECTOR).bool_op("@@")(func.to_tsquery(literal_column("'simple'"), query))
-    text = func.plain(literal_column("' '") + Product.name + literal_column("' '") + Product.description, type_=Text)
+    text = func.search_text(
+        literal_column("' '") + Product.name + literal_column("' '") + Product.description, type_=Text
+    )
     return and_(*(text.contains(f" {word.casefold()}", autoescape=True) for word in words))
 
 

@@ -1,4 +1,4 @@
-"""Products, with an index for each order of the list and one for its words.
+"""Products, with an index for each sort order and a full-text index.
 
 Revision: 5d1c7a90be24, the first
 """
@@ -11,7 +11,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# What joins words for Postgres' parser becomes a blank first.
+# Replace characters that join words for the Postgres parser with spaces.
 JOINS = "-./@_+~#&=?<>"
 WORDS = f"to_tsvector('simple', translate(name || ' ' || description, '{JOINS}', '{' ' * len(JOINS)}'))"
 

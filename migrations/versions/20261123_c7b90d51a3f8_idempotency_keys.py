@@ -1,4 +1,4 @@
-"""Idempotency keys: what was answered, for a day.
+"""Idempotency keys: stored responses, for one day.
 
 Revision: c7b90d51a3f8, after 8e42f3b6c015
 """

@@ -1,4 +1,4 @@
-"""Applied migrations: each one, where Alembic's own table has the newest alone.
+"""Applied migrations: all of them, whereas Alembic's own table has only the newest.
 
 Revision: f2a61b08d3c4, after c7b90d51a3f8
 """
@@ -11,12 +11,12 @@ down_revision = "c7b90d51a3f8"
 branch_labels = None
 depends_on = None
 
-# This one, and each after it, is recorded by env.py.
+# env.py records this migration and all later ones.
 EARLIER = ("5d1c7a90be24", "8e42f3b6c015", "c7b90d51a3f8")
 
 
 def upgrade():
-    """Create the table, and fill it with what was applied before there was one; none of that was a contract step."""
+    """Create the table and record the earlier migrations, none of which is a contract step."""
     table = op.create_table(
         "applied_migrations",
         sa.Column("revision", sa.Text(), nullable=False),

@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from app.cache.entry import Entry
 from app.cache.stores.local import CHANNEL, NEVER, NearCache
-from app.db.circuit_breaker import Breaker, OpenError
+from app.db.circuit_breaker import CircuitBreaker, CircuitOpenError
 from app.observability import backend_errors, metrics
 
 T = TypeVar("T")
@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 STATISTICS = "cache:statistics"
 
-# How each is counted.
+# The `error_type` label of each error.
 KINDS: dict[type[Exception], str] = {
-    OpenError: "circuit_open",
+    CircuitOpenError: "circuit_open",
     redis.TimeoutError: "timeout",
     redis.ConnectionError: "unavailable",
     redis.RedisError: "other",
@@ -84,14 +84,14 @@ class RedisStore:
         )
         self.near = NearCache(self.client)
         self.near_again = 0.0
-        told = functools.partial(metrics.put, "circuit_breaker_open", backend="redis")
-        self.breaker = Breaker(failures=3, pause=2.0, told=told)
+        on_state_change = functools.partial(metrics.put, "circuit_breaker_open", backend="redis")
+        self.breaker = CircuitBreaker(failures=3, pause=2.0, on_state_change=on_state_change)
 
-    def _call(self, operation: Callable[[], T], *, proves: bool = True) -> T:
+    def _call(self, operation: Callable[[], T], *, count_success: bool = True) -> T:
         try:
-            with self.breaker.guard(redis.RedisError, proves=proves):
+            with self.breaker.guard(redis.RedisError, count_success=count_success):
                 return operation()
-        except (redis.RedisError, OpenError) as error:
+        except (redis.RedisError, CircuitOpenError) as error:
             backend_errors.count("redis", error, KINDS)
             raise UnavailableError(type(error).__name__) from error
 
@@ -118,7 +118,7 @@ class RedisStore:
         if time.monotonic() < self.near_again:
             return None, NEVER
         try:
-            return self._call(lambda: self.near.look(key, tags), proves=False)  # mostly asks nobody: it shows nothing
+            return self._call(lambda: self.near.look(key, tags), count_success=False)  # mostly local
         except UnavailableError as error:
             if not isinstance(error.__cause__, redis.ResponseError):
                 raise

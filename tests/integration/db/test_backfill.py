@@ -10,7 +10,9 @@ from tests.integration.conftest import fresh_database
 from tests.support.integration.migration_folder import extended, run, session, start
 
 COLUMN = 'op.add_column("products", sa.Column("colour", sa.Text()))'
-FILL = 'from app.db.backfill import in_batches\nin_batches(op, "products", "colour = name", "colour IS NULL AND price >= 0")'  # noqa: E501
+FILL = """
+from app.db.backfill import update_in_batches
+update_in_batches(op, "products", "colour = name", "colour IS NULL AND price >= 0")"""
 ROWS = 1000
 ADDED = f"""
     INSERT INTO products (id, sku, name, description, price, currency, version, created_at, updated_at)
@@ -48,7 +50,7 @@ def test_what_a_user_holds_is_met_again(url, sql, tmp_path):
         user.cursor().execute("SELECT FROM products WHERE sku = 'S1500' FOR UPDATE")
         process = start(url, folder, "upgrade")
         try:
-            assert any("trying again" in line for line in process.stderr)
+            assert any("retrying" in line for line in process.stderr)
             assert sql(FILLED) == [(ROWS - 1,)]
             user.rollback()
             process.communicate(timeout=30)

@@ -148,8 +148,8 @@ GOOD = {
         '    op.create_index("ix_products_version", "products", ["version"], postgresql_concurrently=True)'
     ),
     "backfill": (
-        "from app.db.backfill import in_batches\n"
-        "in_batches(op, 'products', \"colour = 'blue'\", \"colour = 'red' AND name LIKE 'B%'\")"
+        "from app.db.backfill import update_in_batches\n"
+        "update_in_batches(op, 'products', \"colour = 'blue'\", \"colour = 'red' AND name LIKE 'B%'\")"
     ),
     "column that refers to a new table": (
         NEW_TABLE + '\nop.add_column("products", sa.Column("maker_id", sa.BigInteger))\n'

@@ -55,7 +55,7 @@ def test_diverged(deploy):
     assert deploy("theirs", THEIRS)[1].exit_code == 0
     ours, upgraded = deploy("ours", OURS)
     for said in (refusal(upgraded), refusal(ours.flask("schema", "pending"))):
-        assert "has theirs1, which this release does not know, and no record of ours1" in said
+        assert "theirs1 applied, which this release does not know, and ours1 not applied" in said
         assert "a release that puts ours1 after theirs1 (down_revision)" in said
     assert ours.migrations() == (503, "unavailable")
     assert ours.execute("SELECT version_num FROM alembic_version") == [("theirs1",)]
@@ -102,7 +102,7 @@ def test_a_step_put_before_an_applied_one(deploy, tmp_path):
     assert upgraded.exit_code == 0
     put(ours.folder, extended(tmp_path / "late", THEIRS, name="late") / "versions/late1.py", before="ours1")
     for said in (refusal(ours.db("upgrade")), refusal(ours.flask("schema", "pending"))):
-        assert "has ours1, which this release puts later, and no record of late1" in said
+        assert "ours1 applied, which this release orders later, and late1 not applied" in said
     assert ours.migrations() == (503, "unavailable")
 
 
@@ -112,5 +112,5 @@ def test_a_migration_of_theirs_without_the_table(deploy):
     assert ours.db("downgrade", "c7b90d51a3f8").exit_code == 0
     ours.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     for said in (refusal(ours.db("upgrade")), refusal(ours.flask("schema", "pending"))):
-        assert "has ffffffffffff, which this release does not know" in said
+        assert "ffffffffffff applied, which this release does not know" in said
     assert ours.migrations() == (503, "unavailable")

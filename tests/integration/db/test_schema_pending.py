@@ -10,7 +10,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from app import create_app
-from app.db import schema_state as migration_state
+from app.db import schema_state
 from tests.integration.conftest import dispose, fresh_database, names
 from tests.support.helpers import ROOT, free_port
 from tests.support.integration.migration_folder import extended, session
@@ -52,7 +52,7 @@ def pending(flask, url):
 
 def test_all_some_none(empty, flask):
     """It lists what is missing in the order in which it would run: all on an empty database, nothing on a level one."""
-    every = [script.revision for script in ScriptDirectory(str(migration_state.DIRECTORY)).walk_revisions()][::-1]
+    every = [script.revision for script in ScriptDirectory(str(schema_state.DIRECTORY)).walk_revisions()][::-1]
     assert pending(flask, empty) == every
     assert flask(empty, "db", "upgrade", FIRST).exit_code == 0
     assert pending(flask, empty) == every[1:]
@@ -63,7 +63,7 @@ def test_all_some_none(empty, flask):
 def test_a_contract_step_is_marked(postgres, flask, tmp_path, monkeypatch):
     """A step whose module says `contract = True` is marked, one that says nothing is not."""
     folder = extended(tmp_path, 'op.drop_column("products", "description")', contract=True)
-    monkeypatch.setattr(migration_state, "DIRECTORY", folder)
+    monkeypatch.setattr(schema_state, "DIRECTORY", folder)
     url = fresh_database(postgres)
     assert json.loads(flask(url, "schema", "pending").stdout) == [
         {"revision": "added1", "contract": True, "title": "Step 1."}

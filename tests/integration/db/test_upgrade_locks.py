@@ -83,8 +83,13 @@ def test_a_lock_that_is_never_to_be_had(url, sql, idle, reader, tmp_path):
     took = time.monotonic() - begun
     assert (done.returncode, took < 20) == (1, True), (took, done.stderr)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("Error: Not migrated: a lock was not to be had within 1 s, 3 times; pid ")
-    for part in (f"pid {idle.info.backend_pid} (forgotten", "idle in transaction", "holds products", "goes on serving"):
+    assert last.startswith("Error: Migration failed: could not obtain a lock within 1 s, 3 times; pid ")
+    for part in (
+        f"pid {idle.info.backend_pid} (forgotten",
+        "idle in transaction",
+        "holds products",
+        "the serving release is unaffected",
+    ):
         assert part in last
     assert "Traceback" not in done.stderr
     assert (revision(sql), sql(COLUMNS)) == (before, [(0,)])
@@ -96,7 +101,7 @@ def test_a_lock_that_comes_free(url, sql, idle, tmp_path):
     """An upgrade that met a lock tries again, and succeeds when it is gone."""
     process = start(url, extended(tmp_path, COLUMN), "upgrade")
     try:
-        assert any("trying again" in line for line in process.stderr)
+        assert any("retrying" in line for line in process.stderr)
         idle.rollback()
         process.communicate(timeout=20)
     finally:
@@ -110,7 +115,7 @@ def test_an_index_that_met_a_lock(url, sql, tmp_path):
         writer.cursor().execute("INSERT INTO api_tokens VALUES (1, 'n', 'h', 's', now())")
         process = start(url, extended(tmp_path, REPEATABLE), "upgrade")
         try:
-            assert any("trying again" in line for line in process.stderr)
+            assert any("retrying" in line for line in process.stderr)
             assert sql(f"{VALID} = 'ix_api_tokens_scopes'::regclass") == [(False,)]
             writer.rollback()
             process.communicate(timeout=20)
@@ -125,7 +130,7 @@ def test_a_role_with_few_rights(url, sql, tmp_path):
     sql("ALTER TABLE products OWNER TO few_rights")
     sql("GRANT SELECT ON alembic_version, applied_migrations TO few_rights")
     folder = extended(tmp_path, COLUMN)
-    replace(folder, "PAUSES = (2, 4)", "PAUSES = ()")
+    replace(folder, "RETRY_PAUSES_S = (2, 4)", "RETRY_PAUSES_S = ()")
     with contextlib.closing(psycopg2.connect(url, application_name="forgotten")) as idle:
         idle.cursor().execute("SELECT count(*) FROM products")
         pid = idle.info.backend_pid

@@ -18,7 +18,7 @@ from flask import current_app
 from sqlalchemy import text
 @app.get("/orders/<int:number>")
 def orders(number):
-    with current_app.extensions["reads"].connect() as connection:
+    with current_app.extensions["read_engine"].connect() as connection:
         connection.execute(text("SELECT pg_sleep(1)"))
     raise RuntimeError("out of stock")
 """,

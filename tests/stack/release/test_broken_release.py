@@ -130,7 +130,7 @@ def test_a_migration_that_gets_no_lock_gives_way(attempt, server, load, registry
     with reader(server):
         tried = attempt("deploy", image)
     assert (tried.code, tried.after["history"][-1]["step"]) == (1, "migrate"), tried.output
-    assert "a lock was not to be had within 0.625 s, 3 times" in tried.output
+    assert "could not obtain a lock within 0.625 s, 3 times" in tried.output
     assert "role postgres" in tried.output
     assert "holds products" in tried.output
     assert load.report.slowest < SLOWEST

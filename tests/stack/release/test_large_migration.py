@@ -26,7 +26,7 @@ MODULE = '''"""{title}."""
 import sqlalchemy as sa
 from alembic import op
 
-from app.db.backfill import in_batches
+from app.db.backfill import update_in_batches
 
 revision, down_revision = "{revision}", "{before}"
 branch_labels = depends_on = None
@@ -50,7 +50,7 @@ BODIES = {
         'op.create_index("ix_products_updated_at", "products", ["updated_at", "id"], postgresql_concurrently=True)'
     ),
     "Values for a tenth of the rows": (
-        'in_batches(op, "products", "colour = \'Amber\'", "name LIKE \'Amber %\' AND colour IS NULL")'
+        'update_in_batches(op, "products", "colour = \'Amber\'", "name LIKE \'Amber %\' AND colour IS NULL")'
     ),
     "The check, of every row": (
         f'{BLOCK}op.execute("ALTER TABLE products VALIDATE CONSTRAINT ck_products_stock_not_negative")'

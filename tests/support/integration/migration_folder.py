@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from app import create_app
-from app.db import schema_state as migration_state
+from app.db import schema_state
 from app.db.session import db
 from tests.support.helpers import ROOT
 
@@ -69,7 +69,7 @@ class Release:
     def flask(self, *words):
         """Run `flask WORDS…`."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(migration_state, "DIRECTORY", self.folder)
+            patch.setattr(schema_state, "DIRECTORY", self.folder)
             return self.app.test_cli_runner().invoke(args=words)
 
     def db(self, *words):
@@ -79,7 +79,7 @@ class Release:
     def migrations(self):
         """Return the status of its readiness, and the word for its migrations."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(migration_state, "DIRECTORY", self.folder)
+            patch.setattr(schema_state, "DIRECTORY", self.folder)
             answer = self.app.test_client().get("/health/ready")
         return answer.status_code, answer.json["checks"]["migrations"]
 

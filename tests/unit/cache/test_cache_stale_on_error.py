@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.exceptions import NotFound
 
-from app.db.session import DatabaseAwayError
+from app.db.session import DatabaseUnavailableError
 from tests.support.cache_site import Site
 
 
@@ -26,7 +26,7 @@ def failing(error):
 
 def test_stale_while_the_database_is_away(site):
     """When the view cannot reach its database, the old answer is given once more, and says that it is stale."""
-    site.view = failing(DatabaseAwayError("refused"))
+    site.view = failing(DatabaseUnavailableError("refused"))
     answer = site.get()
     assert (answer.status_code, answer.text) == (200, "1")
     assert answer.headers["Cache-Status"].startswith("app; hit; ttl=-")
@@ -36,8 +36,8 @@ def test_stale_while_the_database_is_away(site):
 def test_nothing_to_give(site):
     """Without an old answer the error goes on."""
     site.app.testing = True
-    site.view = failing(DatabaseAwayError("refused"))
-    with pytest.raises(DatabaseAwayError):
+    site.view = failing(DatabaseUnavailableError("refused"))
+    with pytest.raises(DatabaseUnavailableError):
         site.get("/thing/other")
 
 

@@ -8,8 +8,8 @@ from sqlalchemy.exc import OperationalError
 
 from app.cli.guard import needs_database
 from app.cli.token import Lifetime
-from app.db.circuit_breaker import OpenError
-from app.db.session import DatabaseAwayError
+from app.db.circuit_breaker import CircuitOpenError
+from app.db.session import DatabaseUnavailableError
 
 LIFETIMES = {"30m": timedelta(minutes=30), "12h": timedelta(hours=12), "90d": timedelta(days=90)}
 LIFETIMES |= {"52w": timedelta(weeks=52), "9999w": timedelta(weeks=9999)}
@@ -28,7 +28,7 @@ def test_no_lifetime(text):
         Lifetime().convert(text, None, None)
 
 
-@pytest.mark.parametrize("error", [DatabaseAwayError("refused"), OpenError()])
+@pytest.mark.parametrize("error", [DatabaseUnavailableError("refused"), CircuitOpenError()])
 def test_database_away(error):
     """Without its database a command ends with a sentence, not with a traceback."""
 

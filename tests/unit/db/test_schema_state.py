@@ -1,4 +1,4 @@
-"""Whether a schema serves this code: level and ahead it does, behind, parted and past a contract step it does not."""
+"""A current or ahead schema is usable; one that is behind, diverged or contracted is refused."""
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -8,7 +8,7 @@ from app.db.schema_state import (
     SchemaContractedError,
     SchemaDivergedError,
     compare,
-    known,
+    known_revisions,
 )
 
 OURS = {"one": frozenset(), "two": frozenset({"one"}), "three": frozenset({"two"})}
@@ -23,16 +23,16 @@ def connection():
     engine.dispose()
 
 
-def heads(connection, *versions):
-    """Say that these are the newest revisions, as Alembic notes them."""
+def with_heads(connection, *versions):
+    """Store these as the newest revisions, as Alembic does."""
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
     for version in versions:
         connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": version})
     return connection
 
 
-def applied(connection, *revisions, contract=()):
-    """Say that these revisions were applied, and which of them are contract steps."""
+def with_applied(connection, *revisions, contract=()):
+    """Record these revisions as applied; CONTRACT are contract steps."""
     connection.execute(text("CREATE TABLE applied_migrations (revision TEXT PRIMARY KEY, contract BOOLEAN NOT NULL)"))
     for revision in (*revisions, *contract):
         values = {"revision": revision, "contract": revision in contract}
@@ -41,77 +41,81 @@ def applied(connection, *revisions, contract=()):
 
 
 def test_current(connection):
-    """With all of ours and nothing else the schema is current."""
-    assert compare(applied(connection, *OURS), OURS) == "current"
+    """A schema with exactly this release's revisions is current."""
+    assert compare(with_applied(connection, *OURS), OURS) == "current"
 
 
-def test_our_own_contract_step(connection):
-    """A contract step of our own takes nothing from us."""
-    assert compare(applied(connection, "one", "three", contract=["two"]), OURS) == "current"
+def test_own_contract_step(connection):
+    """A contract step of this release does not count against it."""
+    assert compare(with_applied(connection, "one", "three", contract=["two"]), OURS) == "current"
 
 
 def test_behind(connection):
-    """With some of ours missing it is behind, and the error names them in their order."""
+    """A schema without some of this release's revisions is behind; the error lists them in order."""
     with pytest.raises(SchemaBehindError, match="two, three") as caught:
-        compare(applied(connection, "one"), OURS)
+        compare(with_applied(connection, "one"), OURS)
     assert caught.value.missing == ["two", "three"]
 
 
 def test_ahead(connection):
-    """A revision that this code does not know comes from a newer release, which keeps the older one working."""
-    assert compare(applied(connection, *OURS, "four"), OURS) == "ahead"
+    """A schema with an additional unknown revision is ahead."""
+    assert compare(with_applied(connection, *OURS, "four"), OURS) == "ahead"
 
 
 def test_diverged(connection):
-    """With one that we do not know instead of one of ours, no upgrade leads from there to here."""
-    with pytest.raises(SchemaDivergedError, match="has four, which this release does not know, and no record of three"):
-        compare(applied(connection, "one", "two", "four"), OURS)
+    """A schema with an unknown revision in place of one of this release has diverged."""
+    expected = "four applied, which this release does not know, and three not applied"
+    with pytest.raises(SchemaDivergedError, match=expected):
+        compare(with_applied(connection, "one", "two", "four"), OURS)
 
 
 def test_diverged_in_the_middle(connection):
-    """With ours missing before one that was applied, an upgrade would overlook it."""
-    with pytest.raises(SchemaDivergedError, match="has three, which this release puts later, and no record of two"):
-        compare(applied(connection, "one", "three"), OURS)
+    """A schema that lacks a revision before an applied one has diverged, because an upgrade would skip it."""
+    expected = "three applied, which this release orders later, and two not applied"
+    with pytest.raises(SchemaDivergedError, match=expected):
+        compare(with_applied(connection, "one", "three"), OURS)
 
 
 def test_contracted(connection):
-    """With a contract step that we do not know, something that we use may be gone; the error names that step alone."""
-    with pytest.raises(SchemaContractedError, match="past this release: it has five, "):
-        compare(applied(connection, *OURS, "four", contract=["five"]), OURS)
+    """A schema with an unknown contract step is refused; the error names only that step."""
+    expected = "past this release: a newer one has applied the contract step five, "
+    with pytest.raises(SchemaContractedError, match=expected):
+        compare(with_applied(connection, *OURS, "four", contract=["five"]), OURS)
 
 
 def test_diverged_and_contracted(connection):
-    """Where both are true, the first thing to be told is that ours is missing."""
+    """If a schema has both diverged and contracted, the error reports the divergence."""
     with pytest.raises(SchemaDivergedError):
-        compare(applied(connection, "one", "two", contract=["five"]), OURS)
+        compare(with_applied(connection, "one", "two", contract=["five"]), OURS)
 
 
 def test_without_the_table(connection):
-    """A database of an earlier release has what comes before its newest revision."""
+    """Without the table, the newest revision implies its ancestors."""
     with pytest.raises(SchemaBehindError) as caught:
-        compare(heads(connection, "two"), OURS)
+        compare(with_heads(connection, "two"), OURS)
     assert caught.value.missing == ["three"]
 
 
 def test_without_the_table_diverged(connection):
-    """One with a revision that we do not know cannot be ahead: a newer release would have made the table."""
-    with pytest.raises(SchemaDivergedError, match="has four"):
-        compare(heads(connection, "four"), OURS)
+    """Without the table, an unknown revision means divergence: a newer release would have created the table."""
+    with pytest.raises(SchemaDivergedError, match="four applied"):
+        compare(with_heads(connection, "four"), OURS)
 
 
-def test_no_table(connection):
-    """A database in which no migration ever ran is behind."""
+def test_never_migrated(connection):
+    """An empty database is behind."""
     with pytest.raises(SchemaBehindError):
         compare(connection)
 
 
-def test_empty_table(connection):
-    """One whose migrations were all taken back is, too."""
+def test_all_reverted(connection):
+    """A database whose migrations were all reverted is behind."""
     with pytest.raises(SchemaBehindError):
-        compare(heads(connection))
+        compare(with_heads(connection))
 
 
-def test_one_line(connection):
-    """The migrations are one line, and it begins with nothing before it."""
-    assert compare(applied(connection, *known())) == "current"
-    assert [len(before) for before in known().values()] == [0, *[1] * (len(known()) - 1)]
+def test_linear_history(connection):
+    """The project's migrations form one line with a single base."""
+    revisions = known_revisions()
+    assert compare(with_applied(connection, *revisions)) == "current"
+    assert [len(before) for before in revisions.values()] == [0, *[1] * (len(revisions) - 1)]

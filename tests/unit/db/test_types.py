@@ -1,4 +1,4 @@
-"""Column types: a time means the same on either database."""
+"""Column types behave the same on Postgres and SQLite."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -16,37 +16,37 @@ MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONE
 
 @given(moment=MOMENTS, dialect=st.sampled_from(DIALECTS))
 def test_round_trip(moment, dialect):
-    """What goes in comes out as the same moment, aware, in UTC, whatever the database can keep."""
+    """A stored datetime is read back as the same moment, aware, in UTC."""
     column = UtcDateTime()
     read = column.process_result_value(column.process_bind_param(moment, dialect), dialect)
     assert (read, read.tzinfo) == (moment, UTC)
 
 
-def test_sqlite_keeps_utc():
-    """SQLite keeps no zone, so what is stored there is UTC: its texts sort as the times do."""
+def test_sqlite_stores_utc():
+    """SQLite stores no zone, so the value is UTC and its text sorts chronologically."""
     moment = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
     assert UtcDateTime().process_bind_param(moment, DIALECTS[0]).isoformat() == "2026-01-01T00:00:00"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 def test_naive(dialect):
-    """A time without a zone is refused: nobody knows what it means."""
+    """A naive datetime is refused."""
     with pytest.raises(ValueError, match="naive datetime"):
         UtcDateTime().process_bind_param(datetime(2026, 1, 1), dialect)  # noqa: DTZ001 - the point
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 def test_none(dialect):
-    """No time stays no time."""
+    """None is stored and read back as None."""
     assert UtcDateTime().process_bind_param(None, dialect) is UtcDateTime().process_result_value(None, dialect) is None
 
 
 def test_now():
-    """The time now is aware."""
+    """The current time is aware, in UTC."""
     assert utc_now().utcoffset() == timedelta(0)
 
 
 def test_sorted_by_code_point():
-    """On Postgres the order does not depend on the system's locale; SQLite knows no such collation."""
+    """On Postgres the sort order does not depend on the system locale; SQLite needs no collation."""
     compiled = [sorted_text(64).compile(dialect=dialect) for dialect in DIALECTS]
     assert compiled == ["VARCHAR(64)", 'VARCHAR(64) COLLATE "C"']

@@ -5,8 +5,8 @@ from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import InternalServerError, MethodNotAllowed, TooManyRequests, Unauthorized, default_exceptions
 
-from app.db.circuit_breaker import OpenError
-from app.db.session import DatabaseAwayError
+from app.db.circuit_breaker import CircuitOpenError
+from app.db.session import DatabaseUnavailableError
 from app.http.errors import Problem
 
 SECRET = "hunter2-canary"
@@ -68,8 +68,8 @@ def test_raised_with_a_text(raised):
 
 
 AWAY = [
-    DatabaseAwayError(SECRET),
-    OpenError(SECRET),
+    DatabaseUnavailableError(SECRET),
+    CircuitOpenError(SECRET),
     PoolTimeoutError(SECRET),
     OperationalError("SELECT 1", {}, Exception(SECRET)),
     InternalError("UPDATE", {}, Exception(SECRET)),  # what psycopg2 makes of a server that only reads

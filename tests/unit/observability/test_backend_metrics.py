@@ -28,7 +28,7 @@ def failed(statement, original):
 
 POSTGRES = {
     "unavailable": failed(None, psycopg2.OperationalError("refused")),
-    "timeout": failed(None, engine.SilenceError("no answer")),
+    "timeout": failed(None, engine.ResponseTimeoutError("no answer")),
     "pool_timeout": PoolTimeoutError(),
     "other": failed("SELECT 1", psycopg2.OperationalError("canceling statement due to statement timeout")),
     None: IntegrityError("INSERT", {}, Exception()),
@@ -75,7 +75,7 @@ def test_redis_breaker(store, counted):
 @pytest.mark.parametrize(("kind", "error"), POSTGRES.items(), ids=map(str, POSTGRES))
 def test_postgres(app, counted, kind, error):
     """Each failure of the database is counted by its kind, though it passes two guards; an answer is none."""
-    with app.app_context(), pytest.raises(Exception), database.transaction(), database._guarded():  # noqa: B017, PT011
+    with app.app_context(), pytest.raises(Exception), database.transaction(), database._guard():  # noqa: B017, PT011
         raise error
     assert errors(counted, "postgres") == ({kind: 1} if kind else {})
 
@@ -84,10 +84,10 @@ def test_postgres_breaker(app, counted):
     """A database that has fallen silent opens the breaker, and who is refused then is counted."""
     with app.app_context():
         for _ in range(3):
-            with pytest.raises(Exception), database._guarded():  # noqa: B017, PT011
-                raise POSTGRES["timeout"]
-    assert errors(counted, "postgres") == {"timeout": 1, "circuit_open": 2}
-    assert counted("circuit_breaker_open", backend="postgres") == 1
+            with pytest.raises(Exception), database._guard():  # noqa: B017, PT011
+                raise POSTGRES["silent"]
+    assert errors(counted, "postgres") == {"silent": 1, "breaker_open": 2}
+    assert counted("breaker_open", backend="postgres") == 1
 
 
 def outcomes(counted):

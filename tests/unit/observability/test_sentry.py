@@ -11,7 +11,7 @@ from sentry_sdk.transport import Transport
 from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
-from app.db.session import DatabaseAwayError, db
+from app.db.session import DatabaseUnavailableError, db
 from app.observability import sentry
 
 CANARY = "hunter2-canary"
@@ -58,7 +58,7 @@ def site(make_app, rate):
         raise RuntimeError(name) from DataError("SELECT 1", {"a": password}, Exception(f"bad\nDETAIL: {CANARY}"))
 
     def away():
-        raise DatabaseAwayError(CANARY)
+        raise DatabaseUnavailableError(CANARY)
 
     def fine():
         db.session.execute(text("SELECT :secret"), {"secret": CANARY})
