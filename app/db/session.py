@@ -33,10 +33,10 @@ class DatabaseUnavailableError(Exception):
 
 
 class DatabaseTimeoutError(DatabaseUnavailableError):
-    """The database stopped responding for as long as a request may wait, so no other request should wait for it now."""
+    """The database stopped responding for as long as a request may wait, so no other request should wait now."""
 
 
-# The `error_type` label of each error. Any other error, such as a unique violation, is a response of a working database.
+# The `error_type` label of each error. Any other error, such as a unique violation, comes from a working database.
 KINDS: dict[type[Exception], str] = {
     DatabaseTimeoutError: "timeout",
     DatabaseUnavailableError: "unavailable",

@@ -81,13 +81,13 @@ def test_postgres(app, counted, kind, error):
 
 
 def test_postgres_breaker(app, counted):
-    """A database that has fallen silent opens the breaker, and who is refused then is counted."""
+    """One database timeout opens the circuit, and refused calls are counted."""
     with app.app_context():
         for _ in range(3):
             with pytest.raises(Exception), database._guard():  # noqa: B017, PT011
-                raise POSTGRES["silent"]
-    assert errors(counted, "postgres") == {"silent": 1, "breaker_open": 2}
-    assert counted("breaker_open", backend="postgres") == 1
+                raise POSTGRES["timeout"]
+    assert errors(counted, "postgres") == {"timeout": 1, "circuit_open": 2}
+    assert counted("circuit_breaker_open", backend="postgres") == 1
 
 
 def outcomes(counted):
