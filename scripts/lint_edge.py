@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SERVING = 'map $host $serving {\n    default "web-blue";\n}\n'
+ACTIVE_COLOUR = 'map $host $active_upstream {\n    default "web-blue";\n}\n'
 TYPES = "types {\n    text/html html;\n}\n"
 
 
@@ -50,9 +50,9 @@ def fill_in(folder: Path, values: dict[str, str]) -> None:
 
 def lead_to(folder: Path) -> None:
     """Let the includes lead to what is here, and not to where it is in the container."""
-    (folder / "settings/serving.conf").write_text(SERVING)
+    (folder / "settings/active-colour.conf").write_text(ACTIVE_COLOUR)
     (folder / "settings/mime.types").write_text(TYPES)
-    places = {"/tmp/settings/": "", "/etc/nginx/serving/": "", "/etc/nginx/mime": "mime"}  # noqa: S108 - the container's
+    places = {"/tmp/settings/": "", "/etc/nginx/traffic/": "", "/etc/nginx/mime": "mime"}  # noqa: S108 - the container's
     for path in folder.rglob("*.conf"):
         text = path.read_text()
         for there, here in places.items():

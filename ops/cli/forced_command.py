@@ -1,6 +1,6 @@
 """`gate`: what the deploy key may do. It is that key's forced command, so the key is good for nothing else.
 
-    restrict,command="cd /srv/shop && exec python3 -m ops gate" ssh-ed25519 AAAA… deploy
+    restrict,command="cd /srv/shop && exec python3 -m ops forced-command" ssh-ed25519 AAAA… deploy
 
 https://man.openbsd.org/sshd#AUTHORIZED_KEYS_FILE_FORMAT
 """

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Carry out one command; return 0 if what it promises is so, 1 if not, 2 if it was not even begun."""
     began = time.monotonic()
     try:
-        gated = arguments == ["gate"]
+        gated = arguments == ["forced-command"]
         argv = forced_command.arguments(os.environ.get("SSH_ORIGINAL_COMMAND")) if gated else arguments
         return run(parser().parse_args(argv), argv, gated=gated)
     except PreconditionError as refusal:
@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
 
     for subject in (of_server, of_releases, of_data, of_looking):
         subject(command)
-    command("gate", "the forced command of the deploy key (SSH_ORIGINAL_COMMAND)")
+    command("forced-command", "the forced command of the deploy key (SSH_ORIGINAL_COMMAND)")
     return top
 
 

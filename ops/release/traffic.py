@@ -30,7 +30,7 @@ class Traffic:
     def text(self) -> str:
         """Return what nginx reads; https://nginx.org/en/docs/http/ngx_http_split_clients_module.html."""
         share = f"{self.percent}% web-{self.other}; " if self.percent else ""
-        return f"# Written by ops.\nsplit_clients $request_id $serving {{ {share}* web-{self.colour}; }}\n"
+        return f"# Written by ops.\nsplit_clients $request_id $active_upstream {{ {share}* web-{self.colour}; }}\n"
 
 
 def read(path: Path) -> Traffic:

@@ -131,7 +131,7 @@ class Server:
     @property
     def traffic_file(self) -> Path:
         """What nginx reads to know the colour."""
-        return self.state / "serving" / "serving.conf"
+        return self.state / "traffic" / "active-colour.conf"
 
     @property
     def traffic(self) -> Traffic:

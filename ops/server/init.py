@@ -29,14 +29,14 @@ def init(server: Server, hosts: list[str], email: str = "") -> None:
     """
     check_machine(server)
     write_settings(server, hosts, email)
-    files.folder(server.state / "serving")
+    files.folder(server.state / "traffic")
     files.folder(server.static)  # or Docker would make it, for root alone to write to
     write_secrets(server)
     make_backup_folders(server)
     write_certificate(server)
     if not server.traffic_file.exists():
         traffic.write(server.traffic_file, Traffic("blue"))
-        echo("  state/serving/serving.conf: written")
+        echo("  state/traffic/active-colour.conf: written")
     if email:
         get_certificate(server)
     echo("Ready. Next: python3 -m ops deploy IMAGE@sha256:…")

@@ -30,7 +30,7 @@ def look(server: Server) -> dict[str, Any]:
     entries = history.entries(server.history_file)
     return {
         "name": server.name,
-        "serving": traffic.colour,
+        "active_colour": traffic.colour,
         "canary_percent": traffic.percent,
         "outside": {"status": answer.status, "body": answer.body[:300]},
         "colours": {colour: _colour(server, colour, entries) for colour in COLOURS},
@@ -105,7 +105,7 @@ def _flat(found: dict[str, Any]) -> str:
 
 
 def _share(found: dict[str, Any], colour: str) -> str:
-    if colour == found["serving"]:
+    if colour == found["active_colour"]:
         return f"{100 - found['canary_percent']} %"
     return f"{found['canary_percent']} %" if found["canary_percent"] else "idle"
 

@@ -123,7 +123,7 @@ def test_old_backups_go_and_what_a_restore_needs_stays(data):
 
 def test_prometheus_can_read_how_they_went(data):
     """Inside the containers' network there are metrics of each job: when it last succeeded, how long it took."""
-    colour = data.status()["serving"]
+    colour = data.status()["active_colour"]
     script = "import urllib.request as u; print(u.urlopen('http://nginx:8004/metrics/backups').read().decode())"
     text = data.compose("exec", "-T", f"web-{colour}", "python", "-c", script).stdout
     for job in ("wal", "base", "dump", "drill"):

@@ -202,7 +202,7 @@ def test_a_deploy_that_could_not_fit_is_refused(site, one):
     assert f"FAIL connections: 586 connections = {web} + 1 migration + 4 backups + 5 monitoring;" in done.stdout
     assert "raise DB_CONNECTIONS to 604" in done.stdout
     assert load.report.failures == []
-    kept = ("serving", "outside", "colours", "services")
+    kept = ("active_colour", "outside", "colours", "services")
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
@@ -255,7 +255,7 @@ def test_a_statement_that_takes_too_long_is_cut_off_through_pgbouncer(site, lock
     answer = site.ask(path, "PATCH", json={"price": 1}, token=token, headers=headers)
     assert is_problem(answer, 503)
     assert 1 < answer.seconds < QUICK
-    lines = site.compose("logs", "--no-log-prefix", f"web-{site.status()['serving']}").stdout.splitlines()
+    lines = site.compose("logs", "--no-log-prefix", f"web-{site.status()['active_colour']}").stdout.splitlines()
     said = [line for line in lines if answer.request_id in line]
     assert any("canceling statement due to statement timeout" in line for line in said), said
 

@@ -199,7 +199,7 @@ def test_a_write_is_visible_within_a_second(server, figure):
 
 def test_without_the_application_what_was_kept_is_answered(server):
     """With every container of the application stopped, the list goes on being answered, and all else is a clear 503."""
-    colour, path = server.status()["serving"], "/api/products?limit=4"
+    colour, path = server.status()["active_colour"], "/api/products?limit=4"
     kept = server.ask(path)
     server.compose("stop", "--timeout", "3", f"web-{colour}")
     try:

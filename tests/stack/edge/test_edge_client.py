@@ -86,7 +86,7 @@ def test_the_application_logs_nginxs_view(server):
     """With every header forged, the application logs the client and the request that Nginx logs, and nothing forged."""
     answer = raw_tls(server.https, forged("/health?a=b"), HOST)
     assert re.fullmatch(r"[0-9a-f]{32}", answer.request_id)
-    lines = [server.log_line(name, answer.request_id) for name in ("nginx", f"web-{server.status()['serving']}")]
+    lines = [server.log_line(name, answer.request_id) for name in ("nginx", f"web-{server.status()['active_colour']}")]
     assert [lines[0][name] for name in SAME] == [lines[1][name] for name in SAME]
     assert "X-Release" not in answer.headers
     assert [value for value in FORGED.values() if value in str(lines)] == []

@@ -146,6 +146,6 @@ def test_http2_smuggles_nothing_into_http1(server, name):
 
 def test_nothing_of_it_reached_the_application(server):
     """Of all that was hidden in the requests above, the application has seen nothing."""
-    logs = server.compose("logs", "--no-log-prefix", "--no-color", f"web-{server.status()['serving']}").stdout
+    logs = server.compose("logs", "--no-log-prefix", "--no-color", f"web-{server.status()['active_colour']}").stdout
     assert "/health" in logs
     assert MARK not in logs

@@ -79,7 +79,7 @@ def await_told(listener, name):
 
 def test_every_target_is_up(watched, server):
     """All that there is answers: each container of the colour that serves, and nothing of the other."""
-    serving = server.status()["serving"]
+    serving = server.status()["active_colour"]
     targets = watched.targets()
     assert {target["health"] for target in targets} == {"up"}, [target["lastError"] for target in targets]
     assert [each["labels"]["colour"] for each in targets if each["labels"]["job"] == "web"] == [serving]
@@ -117,7 +117,7 @@ def test_the_heartbeat_is_heard(watched, listener):
 
 def test_another_colour_is_seen(watched, server):
     """A colour that is started is asked by its own name, and one that is stopped is no target and no alert."""
-    idle = next(colour for colour in ("blue", "green") if colour != server.status()["serving"])
+    idle = next(colour for colour in ("blue", "green") if colour != server.status()["active_colour"])
     server.compose("up", "--detach", "--no-deps", f"web-{idle}")
     wait_for(lambda: watched.query(f'up{{job="web", colour="{idle}"}} == 1'), seconds=60, pause=1)
     server.compose("stop", f"web-{idle}")
@@ -176,7 +176,7 @@ def test_the_pool_is_full(watched, server, listener):
 
 def test_a_web_is_killed(watched, server, listener):
     """With its only container killed it rings within two minutes, and what follows is told nobody."""
-    name = f"web-{server.status()['serving']}"
+    name = f"web-{server.status()['active_colour']}"
     try:
         server.compose("kill", name)
         watched.await_alert("NoHealthyUpstream", severity="page")
@@ -187,7 +187,7 @@ def test_a_web_is_killed(watched, server, listener):
 
 def test_the_wrong_colour_runs(watched, server, listener):
     """With the serving colour dead and the other one alive, users get no answer, and that rings."""
-    serving = server.status()["serving"]
+    serving = server.status()["active_colour"]
     dead, idle = f"web-{serving}", f"web-{'green' if serving == 'blue' else 'blue'}"
     wait_for(lambda: not {"NoHealthyUpstream", "ActiveColourDown"} & watched.ringing(), seconds=60, pause=1)
     try:
@@ -203,7 +203,7 @@ def test_the_wrong_colour_runs(watched, server, listener):
 
 def test_a_web_hangs(watched, server):
     """One that runs and does not answer is noticed like one that is dead."""
-    name = f"web-{server.status()['serving']}"
+    name = f"web-{server.status()['active_colour']}"
     try:
         server.compose("pause", name)
         watched.await_alert("NoHealthyUpstream", severity="page")

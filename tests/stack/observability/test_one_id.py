@@ -36,7 +36,7 @@ def failed(new_server, registry, image):
     try:
         with (server.folder / ".env").open("a") as file:
             file.write(f"SENTRY_DSN={listener.url('/7', user='key')}\nOTEL_EXPORTER_OTLP_ENDPOINT={listener.url('')}\n")
-        server.compose("up", "--detach", "--no-deps", "--wait", f"web-{server.status()['serving']}")
+        server.compose("up", "--detach", "--no-deps", "--wait", f"web-{server.status()['active_colour']}")
         wait_for(lambda: server.ask("/health/ready").status == 200, seconds=20)
         yield seen(server, listener)
     finally:

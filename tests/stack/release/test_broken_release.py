@@ -45,10 +45,10 @@ def attempt(server, load):
 
 def assert_nothing_changed(tried):
     """Users met the release that serves and no other, without a failure, and it alone runs."""
-    colour = tried.before["serving"]
+    colour = tried.before["active_colour"]
     assert tried.failures == []
     assert tried.releases == {tried.before["colours"][colour]["release"]}
-    kept = ("serving", "canary_percent", "outside", "under_way", "interrupted", "services")
+    kept = ("active_colour", "canary_percent", "outside", "under_way", "interrupted", "services")
     assert {name: tried.after[name] for name in kept} == {name: tried.before[name] for name in kept}
     assert tried.after["colours"][colour] == tried.before["colours"][colour]
     idle = next(colours for name, colours in tried.after["colours"].items() if name != colour)
@@ -149,7 +149,7 @@ def test_a_canary_that_fails_its_users_is_taken_back(attempt, server, load, regi
     assert tried.failures
     assert all(" POST " in failure and ": 500 " in failure for failure in tried.failures)
     assert len(tried.failures) < 0.3 * (load.report.total - begun)
-    assert (tried.after["serving"], tried.after["canary_percent"]) == (tried.before["serving"], 0)
+    assert (tried.after["active_colour"], tried.after["canary_percent"]) == (tried.before["active_colour"], 0)
     failed, asked = len(load.report.failures), load.report.total
     wait_for(lambda: load.report.total > asked + 60)
     assert len(load.report.failures) == failed

@@ -75,7 +75,7 @@ def kill(site, step, *words):
 def assert_as_if_nothing_had_been(site, release):
     """One colour runs and serves the release; nothing is left of what was killed, and nobody was failed."""
     status = site.server.status()
-    serving = status["serving"]
+    serving = status["active_colour"]
     idle = next(seen for colour, seen in status["colours"].items() if colour != serving)
     assert site.load.report.failures == []
     assert (site.server.release(), status["colours"][serving]["release"]) == (release, release)
@@ -120,12 +120,12 @@ def test_a_deploy_after_a_killed_promotion_recovers(site, step):
 @pytest.mark.parametrize("step", ["migrate", "smoke", "switch"])
 def test_a_deploy_that_is_told_to_stop_puts_back(site, step):
     """On SIGTERM, as on a lost connection, it says so, puts users back where they were, and ends with 1."""
-    before = site.server.status()["serving"]
+    before = site.server.status()["active_colour"]
     code, output = interrupt(site, signal.SIGTERM, step, "deploy", site.two)
     assert code == 1, output
     assert "ops was told to stop (SIGTERM)" in output
     assert "put back done in" in output
-    assert site.server.status()["serving"] == before
+    assert site.server.status()["active_colour"] == before
     assert site.server.history()[-1]["result"] == "failed"
     assert_as_if_nothing_had_been(site, "three")
 

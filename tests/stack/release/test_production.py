@@ -21,7 +21,7 @@ services = pytest.mark.parametrize("service", USERS)
 @pytest.fixture(scope="module")
 def named(server):
     """Return a function that turns `web` into the service of the colour that serves."""
-    colour = server.status()["serving"]
+    colour = server.status()["active_colour"]
     return lambda service: f"web-{colour}" if service == "web" else service
 
 

@@ -83,7 +83,7 @@ def test_strictly_a_warning_fails(site):
 def test_the_flask_command(site):
     """In the container that serves, `flask check-production` makes the application's checks, and nothing fails."""
     words = ("flask", "--app", "wsgi", "check-production", "--json")
-    done = site.compose("exec", "-T", f"web-{site.status()['serving']}", *words)
+    done = site.compose("exec", "-T", f"web-{site.status()['active_colour']}", *words)
     found = json.loads(done.stdout)
     assert {each["check"] for each in found} >= {"keys", "rights", "migrations", "cache", "cookies", "timeouts"}
     assert {each["check"] for each in found if each["state"] != "PASS"} == {"hsts"}
@@ -121,13 +121,13 @@ def mighty(site):
 
 def test_a_superuser_is_found_and_refuses_a_deploy(site, one):
     """A role that may do everything is found; a deploy stops at that, and users stay where they are."""
-    before = site.status()["serving"]
+    before = site.status()["active_colour"]
     with mighty(site):
         assert set(failed(site)) == {"rights"}
         done = site.ops("deploy", one, check=False)
     assert (done.returncode, "deploy stopped at “check”" in done.stdout) == (1, True), done.stdout
     assert "    FAIL rights: the application's role, app, is more than an ordinary role" in done.stdout
-    assert site.status()["serving"] == before
+    assert site.status()["active_colour"] == before
 
 
 def test_a_cache_that_evicts_nothing_is_found(site):

@@ -104,15 +104,15 @@ def test_the_migration_was_applied(drill):
 def test_only_one_colour_is_left_running(drill):
     """At the end the release that serves runs, and the one before is kept, stopped."""
     status = drill.server.status()
-    idle = next(colour for colour in status["colours"] if colour != status["serving"])
-    assert status["colours"][status["serving"]]["containers"] == ["running healthy"] * 2
+    idle = next(colour for colour in status["colours"] if colour != status["active_colour"])
+    assert status["colours"][status["active_colour"]]["containers"] == ["running healthy"] * 2
     assert status["colours"][idle]["containers"] == ["exited"] * 2
 
 
 @pytest.fixture(scope="module")
 def death(drill):
     """Let all processes of one of the two containers die under load, and return what users saw of it."""
-    server, colour = drill.server, drill.server.status()["serving"]
+    server, colour = drill.server, drill.server.status()["active_colour"]
     with Load(server.https, HOST, server.token()) as load:
         wait_for(lambda: load.report.total > 300)
         server.compose("exec", "-T", f"web-{colour}", "bash", "-c", "kill -KILL -1", check=False)

@@ -251,7 +251,7 @@ class FakeDocker:
         if argv[0] == "sh":
             return self._workers()
         if argv[-1] == "reload":
-            self.asked = traffic.read(self.state / "serving" / "serving.conf")
+            self.asked = traffic.read(self.state / "traffic" / "active-colour.conf")
         return ""
 
     def _workers(self):

@@ -142,7 +142,7 @@ class Server:
 
     def token(self):
         """Make a token that may change products, as an operator does, in the colour that serves."""
-        colour = self.status()["serving"]
+        colour = self.status()["active_colour"]
         words = ("flask", "--app", "wsgi", "token", "create", f"stack-{secrets.token_hex(3)}", "--scope", "products")
         return self.compose("exec", "-T", f"web-{colour}", *words).stdout.strip()
 

@@ -39,7 +39,7 @@ class Shop:
 
     def __init__(self, folder):
         self.folder, self.docker, self.reachable = folder, FakeDocker(folder), True
-        for path in ("state/serving/serving.conf", "secrets/-", ".env", FILE):
+        for path in ("state/traffic/active-colour.conf", "secrets/-", ".env", FILE):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text("split_clients $a $b { * web-blue; }\n", encoding="utf-8")
         for name in SECRETS:

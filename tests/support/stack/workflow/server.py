@@ -77,7 +77,7 @@ class Machines:
         self.run("chown", "-R", "deploy:deploy", FOLDER)
         self.run("python3", "-m", "ops", "init", "--host", HOST, user="deploy")
         self.write("secrets/cosign.pub", (keys / "cosign.pub").read_text())
-        allowed = f'restrict,command="cd {FOLDER} && exec python3 -m ops gate" '
+        allowed = f'restrict,command="cd {FOLDER} && exec python3 -m ops forced-command" '
         self.write("/home/deploy/.ssh/authorized_keys", allowed + (keys / "deploy.pub").read_text())
 
     def write(self, name, text):

@@ -40,7 +40,7 @@ def test_no_command(command):
     "command",
     [
         "init --host a",
-        "gate",
+        "forced-command",
         "sh",
         "bash -c id",
         "docker ps",

@@ -97,7 +97,7 @@ def test_usage(ops, shop, argv, capsys):
 def test_gated(shop, ops, monkeypatch, capsys):
     """The deploy key's command is held to what that key may bring, before anything is fetched."""
     monkeypatch.setenv("SSH_ORIGINAL_COMMAND", f"deploy {shop.fetched('second').name}")
-    assert ops("gate") == 2
+    assert ops("forced-command") == 2
     assert "This key may bring nothing yet" in capsys.readouterr().out
     assert not any("pull" in done for done in shop.docker.done)
 
@@ -165,10 +165,10 @@ def test_other_dry_runs(shop, ops, command):
 def test_gate(ops, monkeypatch, capsys):
     """The gate carries out what the client of the deploy key asks for, and refuses what it may not."""
     monkeypatch.setenv("SSH_ORIGINAL_COMMAND", f"deploy {TAG}")
-    assert ops("gate") == 2
+    assert ops("forced-command") == 2
     assert "names no digest" in capsys.readouterr().out
     monkeypatch.setenv("SSH_ORIGINAL_COMMAND", "init --host evil.example")
-    assert ops("gate") == 2
+    assert ops("forced-command") == 2
     assert "may not" in capsys.readouterr().out
 
 
@@ -185,4 +185,4 @@ def test_status(ops, capsys):
     assert ops("status") == 0
     assert "web-green  100 %    first" in capsys.readouterr().out
     assert ops("status", "--json") == 0
-    assert '"serving": "green"' in capsys.readouterr().out
+    assert '"active_colour": "green"' in capsys.readouterr().out

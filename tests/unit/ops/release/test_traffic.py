@@ -20,7 +20,7 @@ ANY = st.builds(Traffic, st.sampled_from(COLOURS), st.integers(0, 99))
 @given(wanted=ANY)
 def test_round_trip(tmp_path_factory, wanted):
     """What is written is what is read."""
-    path = tmp_path_factory.mktemp("serving") / "serving.conf"
+    path = tmp_path_factory.mktemp("traffic") / "active-colour.conf"
     traffic.write(path, wanted)
     assert traffic.read(path) == wanted
 
@@ -34,24 +34,30 @@ def test_all_users_are_served(wanted):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hello", "split_clients $a $b { * web-red; }", "split_clients $a $b { * web-blue }", "set $serving web-blue;"],
+    [
+        "",
+        "hello",
+        "split_clients $a $b { * web-red; }",
+        "split_clients $a $b { * web-blue }",
+        "set $active_upstream web-blue;",
+    ],
 )
 def test_foreign_text(tmp_path, text):
     """A file that says something else is not guessed at."""
-    (tmp_path / "serving.conf").write_text(text, encoding="utf-8")
+    (tmp_path / "active-colour.conf").write_text(text, encoding="utf-8")
     with pytest.raises(OpsError, match="ops init"):
-        traffic.read(tmp_path / "serving.conf")
+        traffic.read(tmp_path / "active-colour.conf")
 
 
 def test_missing(tmp_path):
     """Nor is one that is not there; the message says what to do."""
     with pytest.raises(OpsError, match="ops init"):
-        traffic.read(tmp_path / "serving.conf")
+        traffic.read(tmp_path / "active-colour.conf")
 
 
 def test_replaced_whole(tmp_path):
     """Whoever has the old file open goes on reading all of it."""
-    path = tmp_path / "serving.conf"
+    path = tmp_path / "active-colour.conf"
     traffic.write(path, Traffic("blue"))
     with path.open(encoding="utf-8") as old:
         traffic.write(path, Traffic("green", 10))
@@ -61,7 +67,7 @@ def test_replaced_whole(tmp_path):
 
 def test_full_disk(tmp_path, monkeypatch):
     """Where the new text cannot be written out, the old one stays."""
-    path = tmp_path / "serving.conf"
+    path = tmp_path / "active-colour.conf"
     traffic.write(path, Traffic("blue"))
 
     def fsync(_descriptor):
@@ -77,10 +83,10 @@ def test_nginx_may_read_it(tmp_path):
     """Nginx runs as a user of its own and reads the file, whatever the umask of the person who deploys."""
     before = os.umask(0o077)
     try:
-        traffic.write(tmp_path / "serving.conf", Traffic("blue"))
+        traffic.write(tmp_path / "active-colour.conf", Traffic("blue"))
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "serving.conf").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "active-colour.conf").stat().st_mode) == 0o644
 
 
 def test_doors():

@@ -169,7 +169,7 @@ def test_no_docker(new):
     assert new.files() == {}
 
 
-@pytest.mark.parametrize("name", ["state/serving", "certificates"])
+@pytest.mark.parametrize("name", ["state/traffic", "certificates"])
 def test_nginx_may_enter(new, name):
     """Nginx may enter the folders that it reads, whatever the umask of the person who gives the command."""
     before = os.umask(0o077)

@@ -32,7 +32,7 @@ def test_canary(shop, look):
     """While some users are with a canary, it says which colour has what share."""
     shop.canary(shop.fetched("second"), percent=20)
     seen = look()
-    assert (seen["serving"], seen["canary_percent"]) == ("green", 20)
+    assert (seen["active_colour"], seen["canary_percent"]) == ("green", 20)
     lines = status.text(seen).splitlines()
     assert [line.split()[1:3] for line in lines if line.startswith("  web-")] == [["20", "%"], ["80", "%"]]
 
