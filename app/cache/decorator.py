@@ -24,8 +24,8 @@ from app.cache.policy import Policy, namespace
 from app.cache.stores.memory import MemoryStore
 from app.cache.stores.redis import RedisStore, Store, UnavailableError
 from app.cache.tags import EVERYTHING, TAG_TTL, Tags, tag_key
-from app.http.conditional import not_modified
-from app.http.errors import AWAY
+from app.http.conditional import evaluate_if_none_match
+from app.http.errors import UNAVAILABLE
 from app.observability import metrics, probes, tracing
 
 LOCK_TTL = 10.0
@@ -112,7 +112,7 @@ class Cache:
             cost = time.monotonic() - began
             if _keepable(response) and cost < LOCK_TTL:
                 stored = self._keep(policy, key, words, response, cost)
-        except AWAY as error:
+        except UNAVAILABLE as error:
             if old is None:
                 raise
             log.warning("a stale answer instead of none: %s", type(error).__name__)
@@ -193,7 +193,7 @@ def cached(
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def answer(**arguments: Any) -> Response:
-            return not_modified(current().answer(policy, view, arguments))
+            return evaluate_if_none_match(current().answer(policy, view, arguments))
 
         return answer
 

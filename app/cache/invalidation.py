@@ -8,7 +8,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from app.cache import decorator as cache
-from app.db.session import db
+from app.extensions import db
 
 TAGS = "cache_tags"
 

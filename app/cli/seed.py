@@ -28,7 +28,7 @@ def seed(wanted: int, *, force: bool) -> None:
     """
     if current_app.config["ENVIRONMENT"] == "production" and not force:
         raise click.ClickException("this is production; sample products are for sale there. --force does it anyway")
-    missing = range(samples.count() + 1, wanted + 1)
+    missing = range(samples.highest_number() + 1, wanted + 1)
     with click.progressbar(length=len(missing), label="Seeding products") as bar:
         for added in samples.insert_all(missing):
             bar.update(added)

@@ -59,7 +59,7 @@ def create(name: str, scopes: tuple[str, ...], expires_in: timedelta) -> None:
 def list_() -> None:
     """List the tokens: name, scopes, when each expires and was last used. Never the tokens themselves."""
     rows = [("NAME", "SCOPES", "EXPIRES", "LAST USED")]
-    rows += [(row.name, row.scopes, _day(row.expires_at), _day(row.last_used_at)) for row in tokens.everyone()]
+    rows += [(row.name, row.scopes, _day(row.expires_at), _day(row.last_used_at)) for row in tokens.list_all()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

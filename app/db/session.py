@@ -3,29 +3,19 @@
 import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, current_app
-from flask_migrate import Migrate
-from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, Executable, MetaData, Row, create_engine, text
+from sqlalchemy import Engine, Executable, Row, create_engine, text
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from app.db import engine, pool_metrics, schema_state
 from app.db.circuit_breaker import CircuitBreaker, CircuitOpenError
+from app.extensions import db, migrate
 from app.observability import backend_errors, metrics, probes, tracing
-
-# Alembic can drop or change only constraints that have a name.
-NAMING_CONVENTION = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
 
 
 class DatabaseUnavailableError(Exception):
@@ -45,25 +35,6 @@ KINDS: dict[type[Exception], str] = {
     OperationalError: "other",
     InternalError: "other",
 }
-
-
-class Base(DeclarativeBase):
-    """The declarative base of all models."""
-
-    metadata = MetaData(naming_convention=NAMING_CONVENTION)
-
-
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-migrate = Migrate()
-
-if TYPE_CHECKING:
-
-    class Model(Base):
-        """The base class of models, as type checkers understand it."""
-
-        __abstract__ = True
-else:
-    Model = db.Model
 
 
 def init_app(app: Flask) -> None:

@@ -1,1 +1,1 @@
-"""HTTP as the application speaks it, whatever the resource: errors, conditional requests, pages, proxies."""
+"""HTTP semantics that all resources share: errors, conditional requests, idempotency, pagination, proxies."""

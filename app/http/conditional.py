@@ -1,4 +1,4 @@
-"""Validators and conditions of HTTP (RFC 9110): every representation has an ETag, and every change needs it."""
+"""Conditional requests (RFC 9110): every representation has an ETag, and every change requires If-Match."""
 
 import hashlib
 import json
@@ -7,47 +7,46 @@ from typing import Any
 
 from flask import Response, request
 
-from app.http.errors import Problem
+from app.http.errors import Problem, field_error
 
-ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
-def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return DATA as JSON with the ETag of its bytes."""
-    body = ENCODE(data).encode()
+def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return DATA as JSON with an ETag."""
+    body = encode_json(data).encode()
     response = Response(body, status, headers, content_type="application/json")
-    response.headers["ETag"] = etag_of(body)
+    response.headers["ETag"] = compute_etag(body)
     return response
 
 
 def no_content() -> Response:
-    """Return a 204, which has no body and so no type."""
+    """Return a 204 without a content type."""
     response = Response(status=204)
     del response.headers["Content-Type"]
     return response
 
 
-def etag_of(body: bytes) -> str:
-    """Return a strong entity tag: the same bytes, the same tag, in every process and release."""
+def compute_etag(body: bytes) -> str:
+    """Return a strong entity tag that depends on the bytes alone, so that every process and release agrees on it."""
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def not_modified(response: Response) -> Response:
-    """Turn a 200 into a 304 without a body if the client named this ETag in If-None-Match."""
+def evaluate_if_none_match(response: Response) -> Response:
+    """Turn a 200 into a 304 if If-None-Match contains its ETag."""
     if "If-None-Match" in request.headers and response.status_code == 200:
         response.make_conditional(request)
     return response
 
 
-def require_match(current: Any) -> None:
-    """Refuse a change unless If-Match names the ETag of CURRENT, the representation now: 428 without, 412 if stale.
+def require_if_match(current: Any) -> None:
+    """Raise 428 without If-Match, 412 if it does not contain the ETag of CURRENT, the current representation.
 
-    A weak tag counts as the strong one: a proxy that compresses weakens it on the way out, and the client can only
-    send back what it got.
+    The comparison is weak: a compressing proxy weakens the tag that the client receives and sends back.
     """
     if "If-Match" not in request.headers:
-        fault = {"in": "header", "field": "If-Match", "detail": "Send the ETag that you last read, or *."}
-        raise Problem(428, "A change must say which version it changes.", [fault])
-    tag = json_answer(current).headers["ETag"].strip('"')
-    if not request.if_match.contains_weak(tag):
-        raise Problem(412, "It was changed meanwhile. Read it again, then decide.")
+        missing = field_error("header", "If-Match", "Send the ETag that you last read, or *.")
+        raise Problem(428, "A change requires an If-Match header.", [missing])
+    etag = json_response(current).headers["ETag"].strip('"')
+    if not request.if_match.contains_weak(etag):
+        raise Problem(412, "The resource has changed. Read it again before you change it.")

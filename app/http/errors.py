@@ -1,4 +1,4 @@
-"""Errors: every one is an RFC 9457 problem document that carries the request's id and no secret."""
+"""Error responses: RFC 9457 problem documents that contain the request id and no secret."""
 
 import json
 import logging
@@ -15,72 +15,79 @@ from app.db.circuit_breaker import CircuitOpenError
 from app.db.session import DatabaseUnavailableError
 from app.observability.redaction import describe
 
-RETRY_AFTER = 2  # seconds; about what a restarted backend needs
-# Not a fault of the request, nor of the code. InternalError: a server that only reads, as a standby does until it is
-# made the primary.
-AWAY = (DatabaseUnavailableError, CircuitOpenError, PoolTimeoutError, OperationalError, InternalError)
-NOT_OURS = {"content-type", "content-length"}
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER = 2  # seconds; roughly the time that a backend needs to restart
+# Neither the request nor the code is at fault. Postgres raises InternalError while it is read-only, as a standby is
+# until its promotion.
+UNAVAILABLE = (DatabaseUnavailableError, CircuitOpenError, PoolTimeoutError, OperationalError, InternalError)
+REPLACED_HEADERS = {"content-type", "content-length"}  # they describe Werkzeug's HTML page
+LOCATIONS = {"json": "body", "query": "query", "headers": "header"}  # webargs' names and ours
 
 log = logging.getLogger(__name__)
 
 
 class Problem(HTTPException):
-    """An answer that is an error: its status, a sentence for the reader, and the fields that were wrong.
-
-    FIELDS are mappings with `in` (body, query, header or path), `field` and `detail`.
-    """
+    """An error response: its status, a sentence for the reader, and the invalid fields (see `field_error`)."""
 
     def __init__(
         self,
         status: int,
         detail: str,
-        fields: Iterable[Mapping[str, str]] = (),
+        errors: Iterable[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = status
-        self.fields = list(fields)
-        self.extra_headers = headers or {}
+        self.errors = list(errors)
+        self.headers = headers or {}
 
     def get_headers(self, *_: Any) -> list[tuple[str, str]]:
-        """Return the headers that belong to this answer alone."""
-        return list(self.extra_headers.items())
+        """Return the headers of this error."""
+        return list(self.headers.items())
+
+
+def field_error(location: str, field: str, detail: str) -> dict[str, str]:
+    """Describe an invalid field; LOCATION is body, query, header or path."""
+    return {"in": location, "field": field, "detail": detail}
 
 
 def init_app(app: Flask) -> None:
-    """Answer every exception with a problem document; a backend that is away is a 503, never a 500."""
+    """Convert each exception to a problem document; an unavailable backend is a 503, never a 500."""
     app.log_exception = _log_exception  # type: ignore[method-assign]
-    app.register_error_handler(HTTPException, _from_http)
-    for away in AWAY:
-        app.register_error_handler(away, _from_backend)
+    app.register_error_handler(HTTPException, handle_http_exception)
+    for error in UNAVAILABLE:
+        app.register_error_handler(error, _handle_unavailable)
 
 
 def _log_exception(exc_info: Any) -> None:
-    """Log what nobody has handled, once, with what it takes to find the request and the code."""
+    """Log an unhandled exception once, with the request that caused it."""
     where = {"method": request.method, "path": request.path, "route": request.url_rule and request.url_rule.rule}
     log.error("unhandled %s", type(exc_info[1]).__name__, exc_info=exc_info, extra=where)
 
 
-def _from_http(error: HTTPException) -> Response:
+def handle_http_exception(error: HTTPException) -> Response:
+    """Return the problem document for an HTTP error; a redirect passes unchanged."""
     status = error.code or 500
     if status < 400:
         return error.get_response()  # type: ignore[return-value]
-    detail = "The server failed. The request id finds the reason in the log." if status == 500 else error.description
-    headers = {k: v for k, v in error.get_headers(request.environ) if k.lower() not in NOT_OURS}
-    return problem(status, detail or "", getattr(error, "fields", ()) or _fields(getattr(error, "data", {})), headers)
+    detail = "The server failed. Its log has the reason under the request id." if status == 500 else error.description
+    errors = getattr(error, "errors", ()) or _validation_errors(getattr(error, "data", {}))
+    headers = {k: v for k, v in error.get_headers(request.environ) if k.lower() not in REPLACED_HEADERS}
+    return problem_response(status, detail or "", errors, headers)
 
 
-def _from_backend(error: Exception) -> Response:
-    """Answer for a backend that is away, overloaded, or gave up on a statement that took too long."""
+def _handle_unavailable(error: Exception) -> Response:
+    """Return 503 for a backend that is unavailable, overloaded, or cancelled a slow statement."""
     reason = getattr(error, "orig", None) or error
-    log.error("a backend failed: %s: %s", type(error).__name__, describe(reason).partition("\n")[0])
-    return problem(503, "A backend is away or overloaded. Try again.", headers={"Retry-After": str(RETRY_AFTER)})
+    log.error("backend unavailable: %s: %s", type(error).__name__, describe(reason).partition("\n")[0])
+    headers = {"Retry-After": str(RETRY_AFTER)}
+    return problem_response(503, "A backend is unavailable or overloaded. Try again later.", headers=headers)
 
 
-def problem(
-    status: int, detail: str, fields: Iterable[Mapping[str, str]] = (), headers: Mapping[str, str] | None = None
+def problem_response(
+    status: int, detail: str, errors: Iterable[Mapping[str, str]] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a problem document (RFC 9457) as a response."""
+    """Return a problem document as a response."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTP_STATUS_CODES.get(status, "Unknown Error"),
@@ -89,20 +96,19 @@ def problem(
         "instance": request.path,
         "request_id": g.get("request_id"),
     }
-    if fields := list(fields):
-        body["errors"] = fields
-    return Response(json.dumps(body), status, headers, content_type="application/problem+json")
+    if errors := list(errors):
+        body["errors"] = errors
+    return Response(json.dumps(body), status, headers, content_type=PROBLEM_JSON)
 
 
-def _fields(data: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Flatten webargs' messages, {location: {field: [text]}}, into one row for each text."""
-    places = {"json": "body", "query": "query", "headers": "header"}
-    rows = []
+def _validation_errors(data: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Flatten webargs' messages, {location: {field: [text]}}, into one error for each text."""
+    errors = []
     for location, messages in (data.get("messages") or {}).items():
-        named = messages if isinstance(messages, dict) else {"": messages}
-        for name, texts in named.items():
-            rows += [{"in": places.get(location, location), "field": str(name), "detail": str(t)} for t in _flat(texts)]
-    return rows
+        by_field = messages if isinstance(messages, dict) else {"": messages}
+        for field, texts in by_field.items():
+            errors += [field_error(LOCATIONS.get(location, location), str(field), str(text)) for text in _flat(texts)]
+    return errors
 
 
 def _flat(texts: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The tables. Importing this package makes all of them known to Alembic."""
+"""The tables; importing this package registers all of them for Alembic."""
 
 from app.models.api_token import ApiToken
 from app.models.applied_migration import AppliedMigration

@@ -1,16 +1,16 @@
-"""Who may write."""
+"""API tokens."""
 
 from datetime import datetime
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.session import Model
 from app.db.types import Id, UtcDateTime, utc_now
+from app.extensions import Model
 
 
 class ApiToken(Model):
-    """A bearer token, of which only the SHA-256 is kept: it is random, so nothing can be tried against the hash."""
+    """A bearer token; SHA-256 suffices as the hash because the token is random."""
 
     __tablename__ = "api_tokens"
 

@@ -1,16 +1,16 @@
-"""What has become of the schema."""
+"""The history of the schema."""
 
 from datetime import datetime
 
 from sqlalchemy import Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.session import Model
 from app.db.types import UtcDateTime
+from app.extensions import Model
 
 
 class AppliedMigration(Model):
-    """A migration that was applied, known to the release that asks or not; written by migrations/env.py alone."""
+    """An applied migration, whether this release knows it or not; only migrations/env.py writes this table."""
 
     __tablename__ = "applied_migrations"
 

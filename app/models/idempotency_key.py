@@ -1,16 +1,16 @@
-"""What was answered to whom, so that a repeated request is answered the same and does nothing."""
+"""Idempotency keys and the responses to their requests."""
 
 from datetime import datetime
 
 from sqlalchemy import JSON, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.session import Model
 from app.db.types import UtcDateTime
+from app.extensions import Model
 
 
 class IdempotencyKey(Model):
-    """The answer to a request that carried an Idempotency-Key; without a status while it is being made."""
+    """The response to a request with an Idempotency-Key; its status is null while the request runs."""
 
     __tablename__ = "idempotency_keys"
 

@@ -1,4 +1,4 @@
-"""The HTTP side: one module for each resource."""
+"""The HTTP endpoints, one module for each resource."""
 
 from flask import Flask
 
@@ -6,7 +6,7 @@ from app.routes import cache, docs, health, products
 
 
 def init_app(app: Flask) -> None:
-    """Register every blueprint, those of the API with the OpenAPI description too."""
+    """Register the blueprints; the API's also appear in the OpenAPI description."""
     for module in (products, cache, health):
         app.extensions["api"].register_blueprint(module.blp)
     app.register_blueprint(docs.blp)

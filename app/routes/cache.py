@@ -5,14 +5,13 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from app.auth import requires
+from app.auth import require_scope
 from app.cache import decorator as cache
 from app.cache.stores.redis import UnavailableError
 from app.cache.tags import EVERYTHING, known
 from app.http.conditional import no_content
-from app.http.documentation import takes
-from app.http.errors import RETRY_AFTER, Problem, problem
-from app.http.openapi import ResourceBlueprint
+from app.http.errors import RETRY_AFTER, Problem, problem_response
+from app.http.openapi import ResourceBlueprint, document
 
 blp = ResourceBlueprint("cache", __name__, url_prefix="/cache", description="Watch and empty the cache.")
 
@@ -27,7 +26,7 @@ class Statistics(Schema):
 
 
 @blp.route("")
-@requires("cache")
+@require_scope("cache")
 @blp.response(200, Statistics)
 @blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def statistics() -> dict[str, Any]:
@@ -36,7 +35,7 @@ def statistics() -> dict[str, Any]:
 
 
 @blp.route("", methods=["DELETE"])
-@requires("cache")
+@require_scope("cache")
 @blp.response(204)
 @blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def purge() -> Response:
@@ -45,8 +44,8 @@ def purge() -> Response:
 
 
 @blp.route("/tags/<tag>", methods=["DELETE"])
-@requires("cache")
-@takes(answers={404: "NOT_FOUND"})
+@require_scope("cache")
+@document(responses=[404])
 @blp.response(204)
 @blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def purge_tag(tag: str) -> Response:
@@ -64,4 +63,4 @@ def _purged(tag: str) -> Response:
 
 @blp.errorhandler(UnavailableError)
 def _away(_error: Exception) -> Response:
-    return problem(503, "The cache is away.", headers={"Retry-After": str(RETRY_AFTER)})
+    return problem_response(503, "The cache is away.", headers={"Retry-After": str(RETRY_AFTER)})

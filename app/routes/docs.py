@@ -1,4 +1,4 @@
-"""/api/docs: the OpenAPI description as a page for people, with nothing from another host and no script."""
+"""/api/docs: the OpenAPI description as an HTML page without scripts or third-party assets."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @blp.route("/")
 def home() -> Response:
-    """Send a person who opens the bare address to the page."""
+    """Redirect to the documentation."""
     return redirect(url_for("docs.page"))
 
 
 @blp.route("/api/docs")
 def page() -> str:
-    """Show every operation with its parameters, body and answers."""
+    """Render every operation with its parameters, body and responses."""
     spec = current_app.extensions["api"].spec.to_dict()
     return render_template(
         "docs.html", spec=spec, operations=operations(spec), resolve=lambda item: resolve(spec, item)
@@ -26,22 +26,22 @@ def page() -> str:
 
 
 def operations(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return the operations by tag, each with its method, path and all of its parameters."""
+    """Group the operations by tag; add method, path and the path's parameters to each."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for path, item in spec["paths"].items():
         for method in METHODS:
             if operation := item.get(method):
                 parameters = [*item.get("parameters", []), *operation.get("parameters", [])]
-                whole = {**operation, "method": method.upper(), "path": path, "parameters": parameters}
-                grouped.setdefault(operation["tags"][0], []).append(whole)
+                complete = {**operation, "method": method.upper(), "path": path, "parameters": parameters}
+                grouped.setdefault(operation["tags"][0], []).append(complete)
     return grouped
 
 
 def resolve(spec: dict[str, Any], item: Any) -> Any:
-    """Return what a `$ref` stands for, or the item itself."""
+    """Return the target of a `$ref`, or the item itself."""
     if not isinstance(item, dict) or "$ref" not in item:
         return item
-    found: Any = spec
+    target: Any = spec
     for step in item["$ref"].removeprefix("#/").split("/"):
-        found = found[step]
-    return found
+        target = target[step]
+    return target

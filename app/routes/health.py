@@ -1,4 +1,4 @@
-"""Three questions that operations ask: is the process up, should it get requests, which build is it."""
+"""/health: liveness, readiness and version."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from marshmallow import Schema, fields
 from app.http.openapi import ResourceBlueprint
 from app.observability import probes
 
-blp = ResourceBlueprint("health", __name__, url_prefix="/health", description="For load balancers and people on call.")
+blp = ResourceBlueprint("health", __name__, url_prefix="/health", description="Liveness, readiness and version.")
 
 
 class Health(Schema):
-    """The process answers."""
+    """The process responds."""
 
     status = fields.String(required=True, metadata={"example": "healthy"})
 
 
 class Readiness(Schema):
-    """What the probes saw."""
+    """The state of the application and of each backend."""
 
     status = fields.String(required=True, metadata={"example": "ready"})
     checks = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
@@ -34,15 +34,15 @@ class Version(Schema):
 @blp.route("")
 @blp.response(200, Health)
 def alive() -> dict[str, str]:
-    """Say that the process is up; touches nothing, so it fails only when a restart would help."""
+    """Report that the process is up. Checks no backend, so it fails only if a restart helps."""
     return {"status": "healthy"}
 
 
 @blp.route("/ready")
 @blp.response(200, Readiness)
-@blp.alt_response(503, schema=Readiness, description="Send no requests here", success=False)
+@blp.alt_response(503, schema=Readiness, description="Do not route requests here", success=False)
 def ready() -> tuple[dict[str, Any], int]:
-    """Say whether requests should be sent here, and what each backend's state is, in about a second at most."""
+    """Report whether to route requests here, and the state of each backend, within about a second."""
     report = probes.report(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
     return {"status": report.status, "checks": report.checks}, 200 if report.ready else 503
 
@@ -50,5 +50,5 @@ def ready() -> tuple[dict[str, Any], int]:
 @blp.route("/version")
 @blp.response(200, Version)
 def version() -> dict[str, str]:
-    """Say which release runs."""
+    """Return the release and the environment."""
     return {"release": current_app.config["RELEASE"], "environment": current_app.config["ENVIRONMENT"]}

@@ -1,29 +1,28 @@
-"""/api/products: the catalogue. Reading is open; writing needs a token with the scope `products`."""
+"""/api/products: the catalogue. Reads are public; writes need a token with the scope `products`."""
 
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
-from app.auth import requires
+from app.auth import require_scope
 from app.cache.decorator import cached
-from app.http.conditional import json_answer, no_content, not_modified, require_match
-from app.http.documentation import takes
-from app.http.errors import Problem, problem
+from app.http import pagination
+from app.http.conditional import evaluate_if_none_match, json_response, no_content, require_if_match
+from app.http.errors import Problem, field_error, problem_response
 from app.http.idempotency import idempotent
-from app.http.openapi import ResourceBlueprint
-from app.http.pagination import MAX_ID, CursorError
+from app.http.openapi import ResourceBlueprint, document
 from app.http.parsing import MERGE_PATCH
 from app.schemas.product import Product, ProductChange, ProductInput, ProductPage, ProductQuery, render
 from app.services import products
 
 blp = ResourceBlueprint("products", __name__, url_prefix="/api/products", description="The catalogue.")
 
-ONE = f"/<int(max={MAX_ID}):product_id>"
-# A shared cache may answer for one second, goes on for a few more while it asks again, and for an hour while the
-# application is away; a browser always asks.
+ONE = f"/<int(max={pagination.MAX_ID}):product_id>"
+# A shared cache may serve a list for one second, a few more while it revalidates, and an hour while the application is
+# unavailable; a browser always revalidates.
 SHARED = "public, max-age=0, s-maxage=1, stale-while-revalidate=5, stale-if-error=3600"
-ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Send it back in If-None-Match or If-Match."}}
+ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Send it in If-None-Match or If-Match."}}
 IF_NONE_MATCH = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}}
 IF_MATCH = {
     "in": "header",
@@ -31,110 +30,112 @@ IF_MATCH = {
     "required": True,
     "schema": {"type": "string"},
     "example": "*",
-    "description": "The ETag that you last read, so that nobody's change is lost; or * for whatever is there.",
+    "description": "The ETag that you last read, which prevents lost updates; * matches any version.",
 }
-BODY_FAULTS = {400: "BAD_REQUEST", 413: "REQUEST_ENTITY_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
-STALE = {404: "NOT_FOUND", 412: "PRECONDITION_FAILED", 428: "PRECONDITION_REQUIRED"}
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    "description": "A name for this request. Sent again within a day, it is answered the same and done once.",
+    "description": "Identifies this request. Repeated within a day, it has one effect and gets the same response.",
 }
+BODY_ERRORS = (400, 413, 415)
+IF_MATCH_ERRORS = (404, 412, 428)
 
 
 @blp.route("")
-@takes(IF_NONE_MATCH)
 @cached(ttl=30, tags=("products",), query=ProductQuery, public=True)
+@document(headers=[IF_NONE_MATCH], responses=[304])
 @blp.arguments(ProductQuery, location="query")
 @blp.response(200, ProductPage, headers=ETAG)
-@blp.alt_response(304, "NOT_MODIFIED", success=True)
 def index(query: dict[str, Any]) -> Response:
-    """List products, a page at a time; `Link: rel="next"` leads on."""
-    try:
-        page = products.page(**query)
-    except CursorError as error:
-        raise Problem(422, "The query is not valid.", [_fault("query", "cursor", str(error))]) from error
+    """List products, one page at a time; the `Link` header with `rel="next"` leads to the next page."""
+    sort, after = query["sort"], _decode_cursor(query)
+    page = products.list_page(after=after, **{name: value for name, value in query.items() if name != "cursor"})
+    next_cursor = pagination.encode(sort, *page.position(sort)) if page.has_next else None
     headers = {"Cache-Control": SHARED}
-    if page.next_cursor:
-        headers["Link"] = f'<{_next_url(page.next_cursor)}>; rel="next"'
-    return json_answer({"items": [render(row) for row in page.rows], "next_cursor": page.next_cursor}, headers=headers)
+    if next_cursor:
+        headers["Link"] = f'<{_next_url(next_cursor)}>; rel="next"'
+    return json_response({"items": [render(row) for row in page.rows], "next_cursor": next_cursor}, headers=headers)
 
 
 @blp.route("", methods=["POST"])
-@requires("products")
-@takes(IDEMPOTENCY_KEY, answers=BODY_FAULTS | {409: "CONFLICT"})
+@require_scope("products")
+@document(headers=[IDEMPOTENCY_KEY], responses=[*BODY_ERRORS, 409])
 @blp.arguments(ProductInput)
 @blp.response(201, Product, headers=ETAG | {"Location": {"schema": {"type": "string"}}})
 @idempotent
 def create(data: dict[str, Any]) -> Response:
-    """Add a product."""
+    """Create a product."""
     product = products.create(data)
-    return json_answer(render(product), 201, {"Location": url_for("products.show", product_id=product.id)})
+    return json_response(render(product), 201, {"Location": url_for("products.show", product_id=product.id)})
 
 
 @blp.route(ONE)
-@takes(IF_NONE_MATCH, answers={404: "NOT_FOUND"})
+@document(headers=[IF_NONE_MATCH], responses=[304, 404])
 @blp.response(200, Product, headers=ETAG)
-@blp.alt_response(304, "NOT_MODIFIED", success=True)
 def show(product_id: int) -> Response:
-    """Read one product. Not cached: a row by its key costs what a look into the cache costs."""
-    return not_modified(json_answer(render(products.get(product_id)), headers={"Cache-Control": "no-cache"}))
+    """Read a product. Not cached: a lookup by primary key costs as much as a cache lookup."""
+    return evaluate_if_none_match(
+        json_response(render(products.get(product_id)), headers={"Cache-Control": "no-cache"})
+    )
 
 
 @blp.route(ONE, methods=["PUT"])
-@requires("products")
-@takes(IF_MATCH, answers=STALE | BODY_FAULTS | {409: "CONFLICT"})
+@require_scope("products")
+@document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
 @blp.arguments(ProductInput)
 @blp.response(200, Product, headers=ETAG)
 def replace(data: dict[str, Any], product_id: int) -> Response:
-    """Replace a product that has not changed since it was read."""
-    return _changed(data, product_id)
+    """Replace a product, if If-Match matches."""
+    return _update(data, product_id)
 
 
 @blp.route(ONE, methods=["PATCH"])
-@requires("products")
-@takes(IF_MATCH, answers=STALE | BODY_FAULTS | {409: "CONFLICT"})
+@require_scope("products")
+@document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
 @blp.arguments(ProductChange, content_type=MERGE_PATCH)
 @blp.response(200, Product, headers=ETAG)
-def change(data: dict[str, Any], product_id: int) -> Response:
-    """Change some fields of a product that has not changed since it was read (RFC 7396)."""
-    return _changed(data, product_id)
+def patch(data: dict[str, Any], product_id: int) -> Response:
+    """Change some fields of a product (RFC 7396), if If-Match matches."""
+    return _update(data, product_id)
 
 
 @blp.route(ONE, methods=["DELETE"])
-@requires("products")
-@takes(IF_MATCH, answers=STALE)
+@require_scope("products")
+@document(headers=[IF_MATCH], responses=IF_MATCH_ERRORS)
 @blp.response(204)
 def delete(product_id: int) -> Response:
-    """Delete a product that has not changed since it was read."""
-    with products.changing(product_id) as product:
-        require_match(render(product))
+    """Delete a product, if If-Match matches."""
+    with products.locked(product_id) as product:
+        require_if_match(render(product))
         products.delete(product)
     return no_content()
 
 
-def _changed(data: dict[str, Any], product_id: int) -> Response:
-    with products.changing(product_id) as product:
-        require_match(render(product))
-        products.change(product, data)
-    return json_answer(render(product))
+def _update(data: dict[str, Any], product_id: int) -> Response:
+    with products.locked(product_id) as product:
+        require_if_match(render(product))
+        products.update(product, data)
+    return json_response(render(product))
+
+
+def _decode_cursor(query: dict[str, Any]) -> tuple[Any, int] | None:
+    try:
+        return pagination.decode(query["cursor"], query["sort"]) if "cursor" in query else None
+    except pagination.CursorError as error:
+        raise Problem(422, "The query is not valid.", [field_error("query", "cursor", str(error))]) from error
 
 
 def _next_url(cursor: str) -> str:
-    """Return the next page's address without scheme and host: whoever asks, by whatever name, gets the same bytes."""
+    """Return the next page's URL without scheme and host, so that the cached bytes suit every client."""
     return f"{request.path}?{urlencode({**request.args, 'cursor': cursor})}"
 
 
-def _fault(place: str, field: str, detail: str) -> dict[str, str]:
-    return {"in": place, "field": field, "detail": detail}
-
-
-@blp.errorhandler(products.ProductMissingError)
-def _missing(_error: Exception) -> Response:
-    return problem(404, "There is no such product.")
+@blp.errorhandler(products.ProductNotFoundError)
+def _handle_not_found(_error: Exception) -> Response:
+    return problem_response(404, "There is no such product.")
 
 
 @blp.errorhandler(products.SkuTakenError)
-def _taken(_error: Exception) -> Response:
-    return problem(409, "Another product has this SKU.", [_fault("body", "sku", "Is taken.")])
+def _handle_sku_taken(_error: Exception) -> Response:
+    return problem_response(409, "Another product has this SKU.", [field_error("body", "sku", "Is already in use.")])

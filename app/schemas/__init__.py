@@ -1,1 +1,1 @@
-"""What goes in and out: validation, the OpenAPI description, and the one place where each thing is rendered."""
+"""Schemas: validation, serialisation and the OpenAPI description of each resource."""

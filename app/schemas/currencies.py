@@ -1,4 +1,4 @@
-"""The currencies in use, by their ISO 4217 codes."""
+"""The ISO 4217 codes of the currencies in use."""
 
 CODES = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD

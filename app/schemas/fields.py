@@ -1,4 +1,4 @@
-"""Fields that refuse what a database, a log or a browser would choke on."""
+"""Fields that reject values that a database, a log or a browser cannot handle."""
 
 import re
 from typing import Any
@@ -8,17 +8,17 @@ from marshmallow import ValidationError, fields, validate
 INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
-class Whole(fields.Integer):
-    """A JSON number without a fraction. A string or a boolean is not one, whatever Python thinks."""
+class StrictInteger(fields.Integer):
+    """A JSON number without a fraction; rejects strings and booleans, which int() accepts."""
 
     def _validated(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:  # NaN for infinity
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:  # infinity % 1 is NaN
             raise self.make_error("invalid", input=value)
         return int(value)
 
 
-class QueryWhole(fields.Integer):
-    """Decimal digits in a query string: no blanks, underscores or other scripts' digits, which int() would take."""
+class QueryInteger(fields.Integer):
+    """ASCII digits in a query string; rejects spaces, underscores and other scripts' digits, which int() accepts."""
 
     def _validated(self, value: Any) -> int:
         if not INTEGER.fullmatch(str(value)):
@@ -27,7 +27,7 @@ class QueryWhole(fields.Integer):
 
 
 class Pattern(validate.Regexp):
-    """A pattern for the whole text; `$` alone would let a last line break pass."""
+    """A regular expression for the whole text; `$` alone would accept a trailing newline."""
 
     def __call__(self, value: Any) -> Any:
         """Return the value, or raise ValidationError."""
@@ -37,20 +37,20 @@ class Pattern(validate.Regexp):
 
 
 class Encodable(validate.Validator):
-    """Refuses a lone surrogate: JSON can escape one, UTF-8 cannot hold it."""
+    """Rejects lone surrogates, which JSON can escape and UTF-8 cannot encode."""
 
     def __call__(self, value: str) -> str:
         """Return the value, or raise ValidationError."""
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValidationError("Must not hold half of a surrogate pair.") from None
+            raise ValidationError("Must not contain half of a surrogate pair.") from None
         return value
 
 
-# A line has no control characters; a text may have tabs and line breaks. None has NUL, which Postgres cannot store.
-LINE = Pattern(r"^[^\u0000-\u001f\u007f]*$", error="Must not hold control characters.")
-TEXT = Pattern(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$", error="Must not hold control characters.")
+# A line contains no control characters; a text may contain tabs and newlines. Postgres cannot store NUL in either.
+LINE = Pattern(r"^[^\u0000-\u001f\u007f]*$", error="Must not contain control characters.")
+TEXT = Pattern(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$", error="Must not contain control characters.")
 
 
 def line(least: int, most: int, **options: Any) -> fields.String:
@@ -59,10 +59,10 @@ def line(least: int, most: int, **options: Any) -> fields.String:
 
 
 def text(most: int, **options: Any) -> fields.String:
-    """Return a field for lines of text, MOST characters in all."""
+    """Return a field for text of up to MOST characters."""
     return fields.String(validate=[validate.Length(0, most), TEXT, Encodable()], **options)
 
 
-def word(pattern: str, error: str, **options: Any) -> fields.String:
-    """Return a field for a text that matches a pattern as a whole."""
+def matching(pattern: str, error: str, **options: Any) -> fields.String:
+    """Return a field for a text that matches the whole pattern."""
     return fields.String(validate=[Pattern(pattern, error=error)], **options)

@@ -1,1 +1,1 @@
-"""What the application does, without HTTP: routes and commands call it, it calls the models."""
+"""The business logic, independent of HTTP: routes and commands call it, and it uses the models."""

@@ -1,4 +1,4 @@
-"""The catalogue: pages of it, single products, and changes to them."""
+"""The catalogue: pages of products, single products, and changes to them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, Text, and_, bindparam, func, literal_column, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from app.db.session import db, read, transaction
-from app.http import pagination
+from app.db.session import read, transaction
+from app.extensions import db
 from app.models import Product
 from app.models.product import SEARCH_VECTOR
 
-COMMON = 10_000  # hits; more than so many are not sorted but met in order
-# Rows, not entities: on a hot list the ORM's objects cost more than the query.
+COMMON = 10_000  # hits; more than this are read in the list's order instead of sorted
+# Rows, not entities: for a list, ORM objects cost more than the query.
 COLUMNS: tuple[Any, ...] = (
     Product.id,
     Product.sku,
@@ -30,8 +30,8 @@ COLUMNS: tuple[Any, ...] = (
 BY_ID = select(*COLUMNS).where(Product.id == bindparam("id"))
 
 
-class ProductMissingError(Exception):
-    """There is no product with this id."""
+class ProductNotFoundError(Exception):
+    """No product has this id."""
 
 
 class SkuTakenError(Exception):
@@ -40,66 +40,68 @@ class SkuTakenError(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """Some products in order, and the cursor of the page behind them, None on the last."""
+    """Products in order."""
 
     rows: list[Row[Any]]
-    next_cursor: str | None
+    has_next: bool
+
+    def position(self, sort: str) -> tuple[Any, int]:
+        """Return the sort value and the id of the last row, after which the next page starts."""
+        last = self.rows[-1]
+        return getattr(last, sort.removeprefix("-")), last.id
 
 
-def page(*, limit: int, sort: str, cursor: str | None = None, **filters: Any) -> Page:
-    """Return one page of the products that match FILTERS; raise CursorError for a cursor of another list."""
-    statement, columns = _filtered(**filters)
-    rows = read(_in_order(statement, columns, sort, cursor).limit(limit + 1))
-    if len(rows) <= limit:
-        return Page(rows, None)
-    last = rows[limit - 1]
-    return Page(rows[:limit], pagination.encode(sort, getattr(last, sort.removeprefix("-")), last.id))
+def list_page(*, limit: int, sort: str, after: tuple[Any, int] | None = None, **filters: Any) -> Page:
+    """Return the page of the products that match FILTERS and follow the position AFTER."""
+    statement, columns = _filter(**filters)
+    rows = read(_order(statement, columns, sort, after).limit(limit + 1))
+    return Page(rows[:limit], has_next=len(rows) > limit)
 
 
 def get(product_id: int) -> Row[Any]:
-    """Return one product; raise ProductMissingError."""
+    """Return one product; raise ProductNotFoundError."""
     rows = read(BY_ID, {"id": product_id})
     if not rows:
-        raise ProductMissingError(product_id)
+        raise ProductNotFoundError(product_id)
     return rows[0]
 
 
 def create(values: Mapping[str, Any]) -> Product:
-    """Add a product; raise SkuTakenError."""
+    """Create a product; raise SkuTakenError."""
     product = Product(**values)
-    with _sku_checked(), transaction() as session:
+    with _unique_sku(), transaction() as session:
         session.add(product)
         session.flush()
     return product
 
 
 @contextmanager
-def changing(product_id: int) -> Iterator[Product]:
-    """Hold one product alone while the block looks at it and changes it; commit at the end.
+def locked(product_id: int) -> Iterator[Product]:
+    """Lock a product's row (SELECT FOR UPDATE) during the block; commit at its end.
 
-    Raises ProductMissingError, and SkuTakenError at the end.
+    Raises ProductNotFoundError on entry and SkuTakenError on exit.
     """
-    with _sku_checked(), transaction() as session:
+    with _unique_sku(), transaction() as session:
         product = session.get(Product, product_id, with_for_update=True, populate_existing=True)
         if product is None:
-            raise ProductMissingError(product_id)
+            raise ProductNotFoundError(product_id)
         yield product
         session.flush()
 
 
-def change(product: Product, values: Mapping[str, Any]) -> None:
+def update(product: Product, values: Mapping[str, Any]) -> None:
     """Set the given attributes."""
     for name, value in values.items():
         setattr(product, name, value)
 
 
 def delete(product: Product) -> None:
-    """Remove a product that `changing` holds."""
+    """Delete a locked product."""
     db.session.delete(product)
 
 
 @contextmanager
-def _sku_checked() -> Iterator[None]:
+def _unique_sku() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
@@ -108,23 +110,23 @@ def _sku_checked() -> Iterator[None]:
         raise
 
 
-def _in_order(statement: Select[Any], columns: Any, sort: str, cursor: str | None) -> Select[Any]:
+def _order(statement: Select[Any], columns: Any, sort: str, after: tuple[Any, int] | None) -> Select[Any]:
     key = (getattr(columns, sort.removeprefix("-")), columns.id)
-    backwards = sort.startswith("-")
-    if cursor is not None:
-        place = tuple_(*pagination.decode(cursor, sort), types=[column.type for column in key])
-        statement = statement.where(tuple_(*key) < place if backwards else tuple_(*key) > place)
-    return statement.order_by(*(column.desc() if backwards else column for column in key))
+    descending = sort.startswith("-")
+    if after is not None:
+        position = tuple_(*after, types=[column.type for column in key])
+        statement = statement.where(tuple_(*key) < position if descending else tuple_(*key) > position)
+    return statement.order_by(*(column.desc() if descending else column for column in key))
 
 
-def _filtered(
+def _filter(
     *,
     q: str | None = None,
     price_min: int | None = None,
     price_max: int | None = None,
     currency: str | None = None,
 ) -> tuple[Select[Any], Any]:
-    """Return the matching rows, and what to order them by: the table, or the few rows that the words leave."""
+    """Return the statement, and the columns to order by: the table's, or those of a CTE of the few text search hits."""
     statement: Select[Any] = select(*COLUMNS)
     if price_min is not None:
         statement = statement.where(Product.price >= price_min)
@@ -134,16 +136,16 @@ def _filtered(
         statement = statement.where(Product.currency == currency)
     if q is None:
         return statement, Product
-    words = _words(q)
-    statement = statement.where(words)
-    if _are_common(words):
+    matches = _match_words(q)
+    statement = statement.where(matches)
+    if _is_common(matches):
         return statement, Product
     hits = statement.cte("hits").prefix_with("MATERIALIZED")
     return select(hits), hits.c
 
 
-def _words(q: str) -> ColumnElement[bool]:
-    """Return the condition that each word of Q begins a word in the name or the description, whatever its case."""
+def _match_words(q: str) -> ColumnElement[bool]:
+    """Return the condition that each word of Q is a prefix of a word in the name or description, ignoring case."""
     words = re.findall(r"[^\W_]+", q)
     if db.engine.dialect.name == "postgresql":
         query = " & ".join(f"'{word}':*" for word in words)
@@ -154,11 +156,11 @@ def _words(q: str) -> ColumnElement[bool]:
     return and_(*(text.contains(f" {word.casefold()}", autoescape=True) for word in words))
 
 
-def _are_common(words: ColumnElement[bool]) -> bool:
-    """Count a few hits, because Postgres guesses: it takes every prefix to match one row in 200.
+def _is_common(matches: ColumnElement[bool]) -> bool:
+    """Count hits up to a limit, because Postgres estimates that every prefix matches one row in 200.
 
-    For a word in no row it would walk the whole table in the list's order, 20 s for a million rows. Rare
-    hits are fetched from their index and then ordered; common ones are soon met along the way.
+    For a word without hits it would scan the whole table in the list's order: 20 s for a million rows. Rare hits come
+    from the text index and are sorted; common ones appear early in a scan in the list's order.
     """
-    hits = select(literal_column("1")).select_from(Product).where(words).limit(COMMON + 1).subquery()
+    hits = select(literal_column("1")).select_from(Product).where(matches).limit(COMMON + 1).subquery()
     return bool(read(select(func.count()).select_from(hits))[0][0] > COMMON)

@@ -1,4 +1,4 @@
-"""Sample products: made up from a number, so that the same number is always the same product."""
+"""Sample products, generated from a number: the same number always gives the same product."""
 
 import re
 from collections.abc import Iterator
@@ -10,14 +10,15 @@ from flask import Flask, current_app
 from sqlalchemy import Table, create_engine, insert, select, text
 from sqlalchemy.pool import NullPool
 
-from app.db.session import db, read, transaction
+from app.db.session import read, transaction
+from app.extensions import db
 from app.models import Product
 
 PREFIX = "SAMPLE-"
-TABLE = cast("Table", Product.__table__)  # the bare table: the ORM's bulk insert costs twice as much
+TABLE = cast("Table", Product.__table__)  # the Core table: the ORM's bulk insert costs twice as much
 NUMBER = re.compile(r"[0-9]{8}")
 BATCH = 2_000  # well within DB_TIMEOUT
-FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 COLOURS = ("Amber", "Blue", "Coral", "Dark", "Emerald", "Frosted", "Golden", "Hazel", "Ivory", "Jade", "Lilac")
 MATERIALS = (
@@ -44,9 +45,9 @@ CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY")
 
 def sample(number: int) -> dict[str, Any]:
     """Return the columns of sample product NUMBER."""
-    mixed = number * 2_654_435_761 % 2**32  # Knuth's multiplicative hash: neighbours differ, nothing is random
+    mixed = number * 2_654_435_761 % 2**32  # Knuth's multiplicative hash: varied, not random
     material, thing = MATERIALS[mixed // 11 % 13], THINGS[mixed // 143 % 22]
-    created_at = FIRST_DAY + timedelta(seconds=number)
+    created_at = EPOCH + timedelta(seconds=number)
     return {
         "sku": f"{PREFIX}{number:08d}",
         "name": f"{COLOURS[mixed % 11]} {material} {thing} {number}",
@@ -58,19 +59,19 @@ def sample(number: int) -> dict[str, Any]:
     }
 
 
-def count() -> int:
-    """Return the highest number of the sample products that are there."""
+def highest_number() -> int:
+    """Return the highest number among the stored sample products, 0 without one."""
     newest = select(Product.sku).where(Product.sku.startswith(PREFIX)).order_by(Product.sku.desc()).limit(1000)
-    numbers = (row.sku.removeprefix(PREFIX) for row in read(newest))  # people may have named theirs likewise
+    numbers = (row.sku.removeprefix(PREFIX) for row in read(newest))  # other products may share the prefix
     return next((int(number) for number in numbers if NUMBER.fullmatch(number)), 0)
 
 
 def insert_all(numbers: range) -> Iterator[int]:
-    """Insert the samples with these numbers, each batch in a transaction of its own, and yield each batch's size.
+    """Insert the samples with these numbers, one transaction a batch, and yield each batch's size.
 
-    Two batches at a time where the database can write two: one is made ready while the other is written.
+    Postgres gets two batches at a time: one is generated while the other is written.
     """
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the threads need the app itself
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - threads need the app itself
     batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
     with ThreadPoolExecutor(1 if db.engine.dialect.name == "sqlite" else 2) as pool:
         yield from pool.map(lambda batch: _insert(app, batch), batches)
@@ -83,9 +84,9 @@ def _insert(app: Flask, batch: range) -> int:
 
 
 def analyze() -> None:
-    """Tell the database what the table now looks like; by itself it would notice a minute later.
+    """Update the table's statistics, which autovacuum would do a minute later.
 
-    As the owner, over a connection of its own: for this the time limit of a request's statements is too short.
+    Connects as the owner: a request's statement_timeout is too short.
     """
     engine = create_engine(current_app.config["MIGRATION_DATABASE_URL"], poolclass=NullPool)
     with engine.begin() as connection:

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from sqlalchemy import Connection, Engine, event
 
 from app import create_app
-from app.db.session import db
+from app.extensions import db
 
 from . import catalogue, locks, roles, rules, squawk, waiting
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from app import create_app
 from app.cache import decorator as cache
-from app.db.session import db
+from app.extensions import db
 from app.models import ApiToken, IdempotencyKey, Product
 from app.services import tokens
 from tests.support.integration.client import bearer

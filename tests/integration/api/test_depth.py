@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app import create_app
-from app.db.session import db
-from app.http import pagination
+from app.extensions import db
 from app.services import products
 from tests.integration.conftest import dispose
 
@@ -35,7 +34,7 @@ def plan(app):
 
     def explain(**query):
         with app.app_context():
-            sent = statements(lambda: products.page(limit=LIMIT, **query))
+            sent = statements(lambda: products.list_page(limit=LIMIT, **query))
             with db.engine.connect() as connection:
                 statement, values = sent[-1]
                 answer = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", values)
@@ -60,13 +59,12 @@ def statements(act):
     return sent
 
 
-def deep(app, sort):
-    """Return a cursor to the middle of the list."""
+def middle(app, sort):
+    """Return the position of the row in the middle of the list."""
     column = sort.removeprefix("-")
     with app.app_context(), db.engine.connect() as connection:
         query = f"SELECT {column}, id FROM products ORDER BY {column}, id OFFSET {ROWS // 2} LIMIT 1"
-        value, number = connection.execute(text(query)).one()
-    return pagination.encode(sort, value, number)
+        return tuple(connection.execute(text(query)).one())
 
 
 def nodes(plan):
@@ -85,7 +83,7 @@ def examined(plan):
 @pytest.mark.parametrize("sort", SORTS)
 def test_depth_does_not_matter(app, plan, sort):
     """In each order the first page and one in the middle read just the rows they show, from that order's index."""
-    for found in (plan(sort=sort), plan(sort=sort, cursor=deep(app, sort))):
+    for found in (plan(sort=sort), plan(sort=sort, after=middle(app, sort))):
         scans = [node for node in nodes(found) if node["Node Type"].endswith("Scan")]
         assert [node.get("Index Name") for node in scans] == [f"ix_products_{sort.removeprefix('-')}_id"]
         assert examined(found) <= NEEDED
@@ -95,8 +93,8 @@ def test_depth_does_not_matter(app, plan, sort):
 
 def test_a_currency_by_price_is_read_in_order(app, plan):
     """One currency in the order of prices has an index of its own, at any depth."""
-    for cursor in (None, deep(app, "price")):
-        found = plan(sort="price", currency="JPY", cursor=cursor)
+    for after in (None, middle(app, "price")):
+        found = plan(sort="price", currency="JPY", after=after)
         assert examined(found) <= NEEDED
         assert "ix_products_currency_price_id" in {node.get("Index Name") for node in nodes(found)}
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import event
 
 from app.cache import decorator as cache
-from app.db.session import db
+from app.extensions import db
 from tests.support.integration.client import product
 
 MERGE_PATCH = "application/merge-patch+json"

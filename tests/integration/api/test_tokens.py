@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, select, update
 
-from app.db.session import db
 from app.db.types import utc_now
+from app.extensions import db
 from app.models import ApiToken
 from app.services import tokens
 from tests.integration.conftest import new_token

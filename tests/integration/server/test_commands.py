@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app import create_app
-from app.db.session import db
+from app.extensions import db
 from app.models import Product
 from tests.integration.conftest import dispose
 from tests.support.integration.client import bearer, product

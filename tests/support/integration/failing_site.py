@@ -8,7 +8,7 @@ from flask import Response, request
 from sqlalchemy import text
 
 from app.cache import decorator as cache
-from app.db.session import db
+from app.extensions import db
 from wsgi import app
 
 

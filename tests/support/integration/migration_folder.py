@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from app import create_app
 from app.db import schema_state
-from app.db.session import db
+from app.extensions import db
 from tests.support.helpers import ROOT
 
 MODULE = '''"""{title}."""

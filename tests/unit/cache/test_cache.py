@@ -8,7 +8,7 @@ from flask import Response, abort, make_response
 from app.cache.decorator import JITTER, cached
 from app.cache.entry import Entry
 from app.cache.tags import TAG_TTL
-from app.http.conditional import json_answer
+from app.http.conditional import json_response
 from tests.support.cache_fakes import Clock, FlakyStore
 from tests.support.cache_site import Site
 
@@ -19,7 +19,7 @@ RETURNED = {
     "bytes": b"\x00\xff\n",
     "empty": "",
     "tuple": ("body", 200, {"Content-Language": "en", "Link": '</b>; rel="next"'}),
-    "json answer": json_answer({"a": 1}, headers={"Cache-Control": "public, max-age=5"}),
+    "json answer": json_response({"a": 1}, headers={"Cache-Control": "public, max-age=5"}),
     "encoded": Response(b"\x1f\x8b", headers={"Content-Encoding": "gzip"}),
     "repeated headers": Response("x", headers=[("Link", "</a>"), ("Link", "</b>")]),
 }
@@ -41,7 +41,7 @@ def test_hit_is_what_the_miss_was(returned):
 
 def test_etag_is_kept():
     """The entity tag of a hit is the computed one, and whoever has it gets 304 without the view."""
-    site = Site(lambda: json_answer({"a": 1}))
+    site = Site(lambda: json_response({"a": 1}))
     etag = site.get().headers["ETag"]
     assert site.get().headers["ETag"] == etag
     again = site.get(headers={"If-None-Match": etag})

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.schema import CreateTable
 
-from app.db.session import db, transaction
+from app.db.session import transaction
+from app.extensions import db
 from app.models import ApiToken, Product
 
 MUG = {"sku": "MUG", "name": "Mug", "price": 1, "currency": "EUR"}

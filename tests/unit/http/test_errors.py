@@ -90,7 +90,7 @@ def test_statement_stays_inside(raised, logged):
     log = logged()
     raised(OperationalError("SELECT 'secret row'", {"a": 1}, Exception("no answer\nDETAIL: more")))
     (line,) = [line for line in log.records if line["level"] == "ERROR"]
-    assert line["message"] == "a backend failed: OperationalError: no answer"
+    assert line["message"] == "backend unavailable: OperationalError: no answer"
 
 
 HEADERS = [

@@ -55,7 +55,7 @@ def test_malformed(send, key):
     with pytest.raises(Problem) as refusal:
         send(**{"Idempotency-Key": key})
     assert refusal.value.code == 400
-    assert [(fault["in"], fault["field"]) for fault in refusal.value.fields] == [("header", "Idempotency-Key")]
+    assert [(fault["in"], fault["field"]) for fault in refusal.value.errors] == [("header", "Idempotency-Key")]
 
 
 def test_same_request():

@@ -18,8 +18,8 @@ REFUSED = {
     "NaN": (b'{"price": NaN}', "NaN is not JSON"),
     "Infinity": (b"[Infinity]", "Infinity is not JSON"),
     "-Infinity": (b"-Infinity", "-Infinity is not JSON"),
-    "deep list": (b"[" * 100_000, "Is nested too deep."),
-    "deep object": (b'{"a":' * 100_000, "Is nested too deep."),
+    "deep list": (b"[" * 100_000, "Is nested too deeply."),
+    "deep object": (b'{"a":' * 100_000, "Is nested too deeply."),
     "huge integer": (b"9" * 5000, "Exceeds the limit (4300 digits)"),
     "Latin-1": ('"é"'.encode("latin-1"), "Is not UTF-8."),
     "UTF-16": ('"é"'.encode("utf-16"), "Is not UTF-8."),
@@ -36,7 +36,7 @@ def test_refused(body, detail):
     with pytest.raises(Problem) as refusal:
         parse(body)
     assert (refusal.value.code, refusal.value.description) == (400, "The body is not JSON.")
-    (fault,) = refusal.value.fields
+    (fault,) = refusal.value.errors
     assert (fault["in"], fault["field"]) == ("body", "")
     assert fault["detail"].startswith(detail)
 

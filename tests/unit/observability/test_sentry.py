@@ -11,7 +11,8 @@ from sentry_sdk.transport import Transport
 from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
-from app.db.session import DatabaseUnavailableError, db
+from app.db.session import DatabaseUnavailableError
+from app.extensions import db
 from app.observability import sentry
 
 CANARY = "hunter2-canary"
