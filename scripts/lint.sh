@@ -23,6 +23,7 @@ main() {
   check ruff $bin/ruff check .
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
+  check "import layers" $bin/lint-imports --no-logo
   check shellcheck $bin/shellcheck scripts/*.sh deploy/postgres/*.sh deploy/pgbouncer/*.sh nginx/start/* nginx/take-up.sh deploy/observability/*.sh .ci/run
   check "shellcheck (backup)" $bin/shellcheck -x -P deploy/backup deploy/backup/*.sh
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
