@@ -22,7 +22,7 @@ def declared():
 
 APPLICATION = declared()
 
-# By the job that Prometheus asks; test_observability.py holds these to what the real ones answer.
+# By the job that Prometheus asks; test_monitoring.py holds these to what the real ones answer.
 OTHERS = {
     "nginx": {
         "nginx_up",
@@ -70,7 +70,7 @@ OTHERS = {
     },
     "alertmanager": {"alertmanager_notifications_failed_total"},
 }
-ONLY_WHEN_ILL = {"backup_failing_since_timestamp_seconds", "redis_errors_total"}  # no line while all is well
+ONLY_AFTER_A_FAILURE = {"backup_failing_since_timestamp_seconds", "redis_errors_total"}  # no line while all is well
 OWN = {"up", "ALERTS"}  # Prometheus' own series
 
 # What a word in PromQL may be besides the name of a metric.
