@@ -1,6 +1,6 @@
-"""Write Grafana's dashboards from the tables in dashboard/; a test holds the files to them.
+"""Writes Grafana's dashboards from dashboard/*.py; a test compares the files.
 
-Each panel says what bad looks like, and shows a line even where all is well: a panel without one is broken.
+Each panel says when to investigate, and has data on a healthy server too, so that an empty panel is a broken one.
 """
 
 import json
@@ -11,20 +11,25 @@ from dashboard import latency, overview
 from dashboard.panel import Dashboard, Panel
 
 FOLDER = Path(__file__).parent.parent / "deploy/observability/grafana/dashboards"
-PAGES = (overview.PAGE, latency.PAGE)
-SOURCE = {"type": "prometheus", "uid": "prometheus"}
-GRID = 24  # columns
+DASHBOARDS = (overview.DASHBOARD, latency.DASHBOARD)
+DATASOURCE = {"type": "prometheus", "uid": "prometheus"}
+GRID_COLUMNS = 24
+STAT_OPTIONS = {"reduceOptions": {"calcs": ["lastNotNull"]}, "textMode": "value_and_name"}
+TIME_SERIES_OPTIONS = {
+    "tooltip": {"mode": "multi", "sort": "desc"},
+    "legend": {"displayMode": "list", "placement": "bottom"},
+}
 
 
 def main() -> None:
     """Write the files."""
-    for dashboard in PAGES:
-        (FOLDER / f"{dashboard.uid}.json").write_text(text(dashboard), encoding="utf-8")
+    for dashboard in DASHBOARDS:
+        (FOLDER / f"{dashboard.uid}.json").write_text(render(dashboard), encoding="utf-8")
 
 
-def text(dashboard: Dashboard) -> str:
-    """Return what Grafana reads."""
-    page = {
+def render(dashboard: Dashboard) -> str:
+    """Return a dashboard as Grafana's JSON."""
+    document = {
         "uid": dashboard.uid,
         "title": dashboard.title,
         "editable": False,
@@ -34,51 +39,49 @@ def text(dashboard: Dashboard) -> str:
         "refresh": "1m",
         "timezone": "utc",
         "graphTooltip": 1,
-        "panels": placed(dashboard.panels),
+        "panels": arrange(dashboard.panels),
     }
-    return json.dumps(page, indent=1) + "\n"
+    return json.dumps(document, indent=1) + "\n"
 
 
-def placed(panels: list[Panel]) -> list[dict[str, Any]]:
-    """Return the panels, from left to right and from top to bottom."""
-    found, x, y, row = [], 0, 0, 0
-    for identity, panel in enumerate(panels, 1):
-        height = 4 if panel.number else 8
-        if x + panel.width > GRID:
-            x, y, row = 0, y + row, 0
-        found.append(described(panel, identity, {"x": x, "y": y, "w": panel.width, "h": height}))
-        x, row = x + panel.width, max(row, height)
-    return found
+def arrange(panels: list[Panel]) -> list[dict[str, Any]]:
+    """Return the panels with their ids and grid positions."""
+    arranged, x, y, row_height = [], 0, 0, 0
+    for number, panel in enumerate(panels, 1):
+        height = 4 if panel.is_stat else 8
+        if x + panel.width > GRID_COLUMNS:
+            x, y, row_height = 0, y + row_height, 0
+        arranged.append(render_panel(panel, number, {"x": x, "y": y, "w": panel.width, "h": height}))
+        x, row_height = x + panel.width, max(row_height, height)
+    return arranged
 
 
-def described(panel: Panel, identity: int, place: dict[str, int]) -> dict[str, Any]:
-    """Return a panel as Grafana has it."""
+def render_panel(panel: Panel, number: int, position: dict[str, int]) -> dict[str, Any]:
+    """Return a panel in Grafana's format."""
     return {
-        "id": identity,
-        "type": "stat" if panel.number else "timeseries",
+        "id": number,
+        "type": "stat" if panel.is_stat else "timeseries",
         "title": panel.title,
         "description": panel.description,
-        "datasource": SOURCE,
-        "gridPos": place,
-        "fieldConfig": {"defaults": defaults(panel), "overrides": []},
-        "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "textMode": "value_and_name"}
-        if panel.number
-        else {"tooltip": {"mode": "multi", "sort": "desc"}, "legend": {"displayMode": "list", "placement": "bottom"}},
+        "datasource": DATASOURCE,
+        "gridPos": position,
+        "fieldConfig": {"defaults": field_defaults(panel), "overrides": []},
+        "options": STAT_OPTIONS if panel.is_stat else TIME_SERIES_OPTIONS,
         "targets": [
-            {"refId": chr(ord("A") + index), "datasource": SOURCE, "legendFormat": name, "expr": query}
-            for index, (name, query) in enumerate(panel.queries.items())
+            {"refId": chr(ord("A") + index), "datasource": DATASOURCE, "legendFormat": legend, "expr": query}
+            for index, (legend, query) in enumerate(panel.queries.items())
         ],
     }
 
 
-def defaults(panel: Panel) -> dict[str, Any]:
-    """Return the unit, and the colours of a number that may be bad."""
-    found: dict[str, Any] = {"unit": panel.unit, **({} if panel.number else {"min": 0})}
-    if panel.bad is not None:
-        good, bad = ("red", "green") if panel.below else ("green", "red")
-        steps = [{"color": good, "value": None}, {"color": bad, "value": panel.bad}]
-        found |= {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
-    return found
+def field_defaults(panel: Panel) -> dict[str, Any]:
+    """Return the unit, and the colours on both sides of the threshold."""
+    defaults: dict[str, Any] = {"unit": panel.unit, **({} if panel.is_stat else {"min": 0})}
+    if panel.threshold is not None:
+        below, above = ("red", "green") if panel.is_red_below else ("green", "red")
+        steps = [{"color": below, "value": None}, {"color": above, "value": panel.threshold}]
+        defaults |= {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
+    return defaults
 
 
 if __name__ == "__main__":

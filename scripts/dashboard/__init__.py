@@ -1,1 +1,1 @@
-"""The pages that scripts/dashboards.py writes, and what a panel is."""
+"""The dashboards that scripts/dashboards.py writes."""

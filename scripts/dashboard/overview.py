@@ -1,58 +1,58 @@
-"""Overview: The page to look at first: what users notice, and what they will notice."""
+"""Overview: the first dashboard to look at. What users notice, and what they will notice next."""
 
-from .panel import REQUESTS, USERS, Dashboard, Panel, number, quantile
+from .panel import REQUESTS, USERS, Dashboard, Panel, quantile, stat
 
-PAGE = Dashboard(
+DASHBOARD = Dashboard(
     "overview",
     "Overview",
     [
-        number(
-            "Alerts",
-            "How many ring. One is too many: its section in docs/runbook.md says what to do.",
-            {"ringing": 'count(ALERTS{alertstate="firing", alertname!="Watchdog"}) or vector(0)'},
-            bad=1,
+        stat(
+            "Firing alerts",
+            "Investigate any: its section in docs/runbook.md names the remedy.",
+            {"firing": 'count(ALERTS{alertstate="firing", alertname!="Watchdog"}) or vector(0)'},
+            threshold=1,
         ),
-        number(
-            "Containers that answer",
-            "By colour. None at all is an outage; outside a deploy one colour has all of them and the other none.",
+        stat(
+            "Healthy web containers",
+            "By colour. Investigate if none is up, or if both colours run outside a deploy.",
             {"{{colour}}": 'sum by (colour) (up{job="web"})'},
         ),
-        number(
-            "Failed",
-            "The share of requests answered 5xx. Bad from 1.44 %: a month's share is used up in two days.",
+        stat(
+            "Error ratio",
+            "Share of requests with a 5xx response. Investigate from 1.44 %: it spends the monthly budget in two days.",
             {"5xx": "web:http_server_errors:ratio_rate5m"},
             unit="percentunit",
-            bad=0.0144,
+            threshold=0.0144,
         ),
-        number(
-            "Slower than a second",
-            "The share of requests. Bad from 10 %.",
-            {"slow": "web:http_server_slow_requests:ratio_rate5m"},
+        stat(
+            "Slow requests",
+            "Share of requests over one second. Investigate from 10 %.",
+            {"over 1 s": "web:http_server_slow_requests:ratio_rate5m"},
             unit="percentunit",
-            bad=0.1,
+            threshold=0.1,
         ),
-        number(
-            "Certificate",
-            "Time until it expires. Bad below three days: renewal is failing, and browsers will reject the site.",
+        stat(
+            "Certificate expiry",
+            "Time until it expires. Investigate below three days: renewal fails, and browsers will reject the site.",
             {"expires in": "certificate_not_after_timestamp_seconds - time()"},
             unit="s",
-            bad=3 * 86400,
-            below=True,
+            threshold=3 * 86400,
+            is_red_below=True,
         ),
-        number(
+        stat(
             "Release",
-            "What runs. Two names for longer than a deploy: it stopped half way.",
+            "Running releases. Investigate if there are two for longer than a deploy: it stopped half way.",
             {"{{release}} ({{colour}})": "count by (release, colour) (release_info)"},
         ),
         Panel(
-            "Requests",
-            "A second, by status. Bad: none at an hour when there are always some, or a share of 5xx that can be seen.",
+            "Requests by status",
+            "Investigate a visible share of 5xx, or no requests when there usually are some.",
             {"{{http_response_status_code}}": f"sum by (http_response_status_code) (rate({REQUESTS}{{{USERS}}}[5m]))"},
             unit="reqps",
         ),
         Panel(
-            "Failures",
-            "Requests answered 5xx a second, by route. Bad: any. One route is the code's fault, all are a backend's.",
+            "5xx responses by route",
+            "Investigate any: a single route points to the code, all routes point to a backend.",
             {
                 "{{http_route}}": "sum by (http_route) "
                 f'(rate({REQUESTS}{{{USERS}, http_response_status_code=~"5.."}}[5m])) or vector(0)'
@@ -60,50 +60,50 @@ PAGE = Dashboard(
             unit="reqps",
         ),
         Panel(
-            "How long requests take",
-            "Bad: p99 above a second, or p50 that climbs. Where the time is, the other dashboard says.",
+            "Request duration",
+            "Investigate a p99 over one second or a rising p50, with the dashboard Latency.",
             {"p50": quantile("0.5"), "p99": quantile("0.99")},
             unit="s",
         ),
         Panel(
-            "How full it is",
-            "Shares of what there is. Bad from 90 %: what comes next waits.",
+            "Saturation",
+            "Used share of each resource. Investigate from 90 %: the next request waits.",
             {
                 "threads": "max(http_server_active_requests / db_client_connection_max)",
-                "connections of the pool": 'max(sum without (state) (db_client_connection_count{state="used"}) '
+                "pool connections": 'max(sum without (state) (db_client_connection_count{state="used"}) '
                 "/ db_client_connection_max)",
-                "connections of Postgres": "sum(pg_stat_database_numbackends) / max(pg_settings_max_connections)",
-                "memory of {{instance}}": "redis_memory_used_bytes / redis_memory_max_bytes",
+                "Postgres connections": "sum(pg_stat_database_numbackends) / max(pg_settings_max_connections)",
+                "{{instance}} memory": "redis_memory_used_bytes / redis_memory_max_bytes",
             },
             unit="percentunit",
         ),
         Panel(
-            "Backends",
-            "1 while the application leaves one alone, and how often a second each fails it. Bad: anything but 0.",
+            "Backend errors",
+            "Failed calls per second, and 1 while a circuit breaker is open. Investigate anything but 0.",
             {
-                "{{backend}} left alone": "max by (backend) (circuit_breaker_open)",
+                "{{backend}} circuit breaker": "max by (backend) (circuit_breaker_open)",
                 "{{backend}} {{error_type}}": "sum by (backend, error_type) "
                 "(rate(backend_errors_total[5m])) or vector(0)",
             },
         ),
         Panel(
-            "Processes",
-            "Of the application: how many there are and should be. Bad: fewer than there should be, or steps.",
+            "Gunicorn workers",
+            "Running, configured and unexpectedly exited workers. Investigate fewer than configured, or any exit.",
             {
                 "{{colour}} {{instance}}": "gunicorn_workers",
-                "should be": "max(gunicorn_workers_configured)",
-                "ended within 15 minutes": "sum(increase(gunicorn_worker_exits_total[15m]))",
+                "configured": "max(gunicorn_workers_configured)",
+                "exits in 15 minutes": "sum(increase(gunicorn_worker_exits_total[15m]))",
             },
         ),
         Panel(
-            "Age of backups",
-            "Since each job last succeeded. Bad: wal above minutes, base and dump above 26 hours, drill above 15 days.",
+            "Time since the last backup",
+            "By job. Investigate wal over 15 minutes, base and dump over 26 hours, drill over 15 days.",
             {"{{job}}": "max by (job) (time() - backup_last_success_timestamp_seconds)"},
             unit="s",
         ),
         Panel(
-            "Nothing is known of",
-            "What does not answer Prometheus. Bad: anything but nothing; what is not seen cannot ring.",
+            "Scrape targets down",
+            "Investigate any: alerts on its metrics cannot fire.",
             {"{{job}} {{instance}}": 'up{job!="web"} == 0 or vector(0)'},
         ),
     ],

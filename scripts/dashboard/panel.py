@@ -1,4 +1,4 @@
-"""What a panel and a page are, before they are Grafana's."""
+"""Panels and dashboards, independent of Grafana's JSON."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,32 +10,32 @@ BUCKETS = f"rate(http_server_request_duration_seconds_bucket{{{USERS}}}[5m])"
 
 @dataclass(frozen=True)
 class Panel:
-    """What is shown: QUERIES by the name of their lines. A number turns red at BAD."""
+    """A time series, or a single stat that turns red from THRESHOLD on; QUERIES by their legend."""
 
     title: str
     description: str
     queries: dict[str, str]
     unit: str = "short"
-    bad: float | None = None
-    below: bool = False  # what is less than BAD is bad
-    number: bool = False
+    threshold: float | None = None
+    is_red_below: bool = False  # instead of from the threshold on
+    is_stat: bool = False
     width: int = 8
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A page."""
+    """Panels from left to right and from top to bottom."""
 
     uid: str
     title: str
     panels: list[Panel] = field(default_factory=list)
 
 
-def number(title: str, description: str, queries: dict[str, str], **options: Any) -> Panel:
-    """Return a panel that shows how it is now."""
-    return Panel(title, description, queries, number=True, **({"width": 4} | options))
+def stat(title: str, description: str, queries: dict[str, str], **options: Any) -> Panel:
+    """Return a panel with the current value."""
+    return Panel(title, description, queries, is_stat=True, **({"width": 4} | options))
 
 
-def quantile(share: str, by: str = "le", buckets: str = BUCKETS) -> str:
-    """Return what such a share of the requests is quicker than."""
-    return f"histogram_quantile({share}, sum by ({by}) ({buckets}))"
+def quantile(value: str, by: str = "le", buckets: str = BUCKETS) -> str:
+    """Return the query for a quantile of a histogram."""
+    return f"histogram_quantile({value}, sum by ({by}) ({buckets}))"

@@ -1,4 +1,4 @@
-"""What watches: rules, Alertmanager and dashboards name what is there, and each other."""
+"""Rules, Alertmanager, dashboards and the Compose profile refer to names that exist, and to each other."""
 
 import importlib.util
 import re
@@ -11,6 +11,7 @@ import yaml
 from ops.docker.compose import MONITORING
 from tests.support.helpers import ROOT
 from tests.support.metric_names import APPLICATION, FOLDER, OTHERS, OWN, dashboards, named, queries, rules
+from tests.support.runbook import TEXT as RUNBOOK
 from tests.support.stack.alert_cases import CASES
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.prod.yml").read_text(encoding="utf-8"))
@@ -19,202 +20,206 @@ PROMETHEUS = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-
 ALERTMANAGER = yaml.safe_load((FOLDER / "alertmanager.yml").read_text(encoding="utf-8"))
 ALERTS = [(category, rule) for category, rule in rules() if "alert" in rule]
 NAMES = {rule["alert"] for _, rule in ALERTS}
-RECORDED = {rule["record"]: rule["expr"] for _, rule in rules() if "record" in rule}
+RECORDED = {rule["record"] for _, rule in rules() if "record" in rule}
 KNOWN = APPLICATION.union(OWN, RECORDED, *OTHERS.values())
+PANELS = [panel for dashboard in dashboards() for panel in dashboard["panels"]]
 each_alert = pytest.mark.parametrize(("category", "rule"), ALERTS, ids=[rule["alert"] for _, rule in ALERTS])
 
 
-def test_names_are_found():
-    """The reader of queries finds the metrics in them and nothing else: a check of nothing would find no fault."""
+def test_metric_parser():
+    """The parser finds exactly the metrics of a query."""
     query = 'sum by (le) (rate(a_total{b="c d"}[5m])) / on (x) max(e) > 0.5 * 2 and absent(up{job="w"}) or x:y:z'
     assert named(query) == {"a_total", "e", "up", "x:y:z"}
 
 
 @pytest.mark.parametrize("query", [rule["expr"] for _, rule in rules()] + [query for _, query in queries()])
 def test_metrics_exist(query):
-    """Each metric that a rule or a dashboard names is one that somebody has."""
+    """Each metric of a rule or a dashboard exists."""
     assert named(query) - KNOWN == set()
 
 
-def test_metrics_are_needed():
-    """Nothing is held to be there that nobody looks at."""
+def test_metrics_are_used():
+    """Each metric in the list of other programs' metrics is used by a rule or a dashboard."""
     used = set().union(*(named(rule["expr"]) for _, rule in rules()), *(named(query) for _, query in queries()))
     assert set().union(*OTHERS.values()) - used == set()
 
 
-def test_bundle_has_its_metrics():
-    """The names that the bundle itself writes are those that are read here."""
-    sources = {
-        "active-upstream": "nginx/snippets/metrics.conf",
-        "certificates": "deploy/certbot/care.py",
-        "backups": "deploy/backup/care.sh",
-    }
-    missing = [
-        name
-        for job, path in sources.items()
-        for name in OTHERS[job]
-        if name not in (ROOT / path).read_text(encoding="utf-8")
-    ]
-    assert missing == []
+@pytest.mark.parametrize(
+    ("job", "path"),
+    [
+        ("active-upstream", "nginx/snippets/metrics.conf"),
+        ("certificates", "deploy/certbot/care.py"),
+        ("backups", "deploy/backup/care.sh"),
+    ],
+)
+def test_bundle_writes_its_metrics(job, path):
+    """The bundle's own scripts and configuration write the metrics that rules use."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert [name for name in OTHERS[job] if name not in text] == []
 
 
 @each_alert
-def test_alert(category, rule):
-    """Each alert says how much it hurries, what it is about, what is the matter, and where the runbook is."""
-    severity = ("none",) if rule["alert"] == "Watchdog" else ("page", "ticket")
-    assert rule["labels"]["severity"] in severity
+def test_alert_metadata(category, rule):
+    """Each alert has a severity, its file's category, a summary and the link to its runbook section."""
+    severities = ("none",) if rule["alert"] == "Watchdog" else ("page", "ticket")
+    assert rule["labels"]["severity"] in severities
     assert rule["labels"]["category"] == category
     assert rule["annotations"]["summary"].endswith(".")
     assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
 @each_alert
-def test_case(category, rule):
-    """Each alert is tried on series on which it rings, and on some on which it does not."""
-    cases = [
-        case for case in CASES if case.alert == rule["alert"] and case.severity in ("", rule["labels"]["severity"])
-    ]
+def test_alert_has_cases(category, rule):
+    """Each alert has a case with faulty series and, except the Watchdog, one with healthy series."""
+    severities = ("", rule["labels"]["severity"])
+    cases = [case for case in CASES if case.alert == rule["alert"] and case.severity in severities]
     assert cases, category
-    assert any(case.good for case in cases) or rule["alert"] == "Watchdog"
+    assert any(case.healthy for case in cases) or rule["alert"] == "Watchdog"
 
 
-def test_recorded_twice_used():
-    """What is recorded is what an alert and a dashboard share."""
-    shown = set().union(*(named(query) for _, query in queries()))
-    rung = set().union(*(named(rule["expr"]) for _, rule in ALERTS))
-    assert set(RECORDED) == set(RECORDED) & shown & rung
+def test_recording_rules_are_shared():
+    """Each recorded series is used by both an alert and a dashboard."""
+    in_dashboards = set().union(*(named(query) for _, query in queries()))
+    in_alerts = set().union(*(named(rule["expr"]) for _, rule in ALERTS))
+    assert in_dashboards & in_alerts >= RECORDED
 
 
 def test_targets_exist():
-    """What Prometheus asks is a service, itself, or a Redis by way of the exporter."""
+    """Each scrape target is a service or Prometheus itself."""
     hosts = set()
     for job in PROMETHEUS["scrape_configs"]:
-        for kind in job.get("static_configs", []):
-            hosts |= {target.partition(":")[0] for target in kind["targets"]}
-        hosts |= {name for kind in job.get("dns_sd_configs", []) for name in kind["names"]}
+        for config in job.get("static_configs", []):
+            hosts |= {target.partition(":")[0] for target in config["targets"]}
+        hosts |= {name for config in job.get("dns_sd_configs", []) for name in config["names"]}
     assert hosts - {"localhost"} <= set(SERVICES)
     assert {"web-blue", "web-green", "nginx", "redis-sessions"} <= hosts
 
 
-def matched(text):
-    """Return the label, the operator and the values of a matcher of Alertmanager's."""
+def parse_matcher(text):
+    """Return the label, the operator and the values of an Alertmanager matcher."""
     label, operator, values = re.fullmatch(r"(\w+) (=|!=|=~|!~) (\S+)", text).groups()
     return label, operator, values.split("|")
 
 
-def matchers():
+def all_matchers():
     """Return every matcher of Alertmanager's configuration."""
-    found = [
+    inhibitions = [
         text
         for rule in ALERTMANAGER["inhibit_rules"]
         for kind in ("source", "target")
         for text in rule[f"{kind}_matchers"]
     ]
-    return found + [text for route in ALERTMANAGER["route"]["routes"] for text in route["matchers"]]
+    return inhibitions + [text for route in ALERTMANAGER["route"]["routes"] for text in route["matchers"]]
 
 
-@pytest.mark.parametrize("text", matchers())
-def test_alertmanager_names_what_there_is(text):
-    """Each label, alert and category that Alertmanager looks for is one that an alert can have."""
-    jobs = {job["job_name"] for job in PROMETHEUS["scrape_configs"]}
-    known = {"alertname": NAMES, "job": jobs}
+@pytest.mark.parametrize("text", all_matchers())
+def test_matchers_exist(text):
+    """Each label value that an Alertmanager matcher names is one that an alert can have."""
+    known = {"alertname": NAMES, "job": {job["job_name"] for job in PROMETHEUS["scrape_configs"]}}
     known |= {label: {rule["labels"][label] for _, rule in ALERTS} for label in ("category", "severity")}
-    label, _, values = matched(text)
+    label, _, values = parse_matcher(text)
     assert set(values) <= known[label]
 
 
-def test_the_watched_are_not_silenced_by_themselves():
-    """An alert that silences others is not among them, or it would be told nobody."""
-    for rule in ALERTMANAGER["inhibit_rules"]:
-        [source] = [values for _, _, values in map(matched, rule["source_matchers"])]
-        rings = next(each for _, each in ALERTS if each["alert"] == source[0])
-        labels = {"alertname": source[0], "job": "", **rings["labels"]}
-        meant = [
+def test_no_alert_inhibits_itself():
+    """The source of an inhibition is not among its targets; Alertmanager would otherwise send neither."""
+    for inhibition in ALERTMANAGER["inhibit_rules"]:
+        [source] = [values for _, _, values in map(parse_matcher, inhibition["source_matchers"])]
+        rule = next(each for _, each in ALERTS if each["alert"] == source[0])
+        labels = {"alertname": source[0], "job": "", **rule["labels"]}
+        matches = [
             (labels[label] in values) == operator.startswith("=")
-            for label, operator, values in map(matched, rule["target_matchers"])
+            for label, operator, values in map(parse_matcher, inhibition["target_matchers"])
         ]
-        assert not all(meant), source
+        assert not all(matches), source
 
 
-def test_dashboards_are_what_is_written():
-    """The files are those that scripts/dashboards.py writes today."""
+def test_dashboards_are_current():
+    """The dashboards are the output of scripts/dashboards.py."""
     sys.path.insert(0, str(ROOT / "scripts"))
     spec = importlib.util.spec_from_file_location("dashboards", ROOT / "scripts/dashboards.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     sys.path.remove(str(ROOT / "scripts"))
-    wanted = {f"{page.uid}.json": script.text(page) for page in script.PAGES}
-    assert {path.name: path.read_text(encoding="utf-8") for path in script.FOLDER.iterdir()} == wanted
+    expected = {f"{dashboard.uid}.json": script.render(dashboard) for dashboard in script.DASHBOARDS}
+    assert {path.name: path.read_text(encoding="utf-8") for path in script.FOLDER.iterdir()} == expected
 
 
-def test_panels():
-    """Panels have an id of their own, say what bad looks like, and take their data from the one source there is."""
-    source = yaml.safe_load((FOLDER / "grafana/provisioning/datasources/prometheus.yml").read_text(encoding="utf-8"))
-    uids = {each["uid"] for each in source["datasources"]}
-    for dashboard in dashboards():
-        identities = Counter(panel["id"] for panel in dashboard["panels"])
-        assert set(identities.values()) == {1}
-        for panel in dashboard["panels"]:
-            assert re.search("Bad|One is too many|None at all|Two names|highest", panel["description"]), panel["title"]
-            assert {target["datasource"]["uid"] for target in panel["targets"]} <= uids
+@pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for panel in PANELS])
+def test_panel(panel):
+    """Each panel says when to investigate, and uses the provisioned data source."""
+    text = (FOLDER / "grafana/provisioning/datasources/prometheus.yml").read_text(encoding="utf-8")
+    uids = {source["uid"] for source in yaml.safe_load(text)["datasources"]}
+    assert "Investigate " in panel["description"]
+    assert {target["datasource"]["uid"] for target in panel["targets"]} <= uids
 
 
-def test_panels_do_not_overlap():
-    """No panel covers another, and none is wider than the page."""
-    for dashboard in dashboards():
-        seen = Counter()
-        for panel in dashboard["panels"]:
-            place = panel["gridPos"]
-            assert place["x"] + place["w"] <= 24
-            seen.update(
-                (x, y)
-                for x in range(place["x"], place["x"] + place["w"])
-                for y in range(place["y"], place["y"] + place["h"])
-            )
-        assert set(seen.values()) == {1}
+@pytest.mark.parametrize("dashboard", dashboards(), ids=[dashboard["uid"] for dashboard in dashboards()])
+def test_panel_ids_and_positions(dashboard):
+    """Panel ids are unique, and panels neither overlap nor exceed the grid."""
+    positions = [panel["gridPos"] for panel in dashboard["panels"]]
+    cells = Counter(
+        (x, y)
+        for position in positions
+        for x in range(position["x"], position["x"] + position["w"])
+        for y in range(position["y"], position["y"] + position["h"])
+    )
+    assert set(cells.values()) == {1}
+    assert max(position["x"] + position["w"] for position in positions) <= 24
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(positions)
 
 
-def test_dashboards_have_uids_of_their_own():
-    """No two dashboards are one to Grafana."""
+def test_dashboard_uids_are_unique():
+    """Grafana identifies a dashboard by its uid."""
     uids = [dashboard["uid"] for dashboard in dashboards()]
     assert len(set(uids)) == len(uids) == 2
 
 
-def test_the_profile():
-    """The services of the profile are those that ops starts, and none is started without it."""
+def test_runbook_names_panels():
+    """Each panel or dashboard that the runbook quotes exists."""
+    titles = {panel["title"] for panel in PANELS} | {dashboard["title"] for dashboard in dashboards()}
+    paragraphs = [text for text in RUNBOOK.split("\n\n") if re.search("dashboard|Grafana", text)]
+    quoted = re.findall(r'"([^"]+)"', "\n".join(text for text in paragraphs if not text.startswith("    ")))
+    assert len(quoted) > 6
+    assert set(quoted) <= titles
+
+
+def test_profile_services():
+    """The Compose profile contains the services that `ops` starts."""
     assert {name for name, known in SERVICES.items() if known.get("profiles") == ["observability"]} == set(MONITORING)
 
 
 @pytest.mark.parametrize("name", MONITORING)
-def test_what_watches_is_confined(name):
-    """No right too many, a limit for memory, an image of one version, no port but on this machine's own address."""
-    known = SERVICES[name]
-    assert (known["read_only"], known["cap_drop"], known["security_opt"]) == (True, ["ALL"], ["no-new-privileges:true"])
-    assert known["user"].partition(":")[0] not in {"", "0", "root"}
-    assert known["mem_limit"]
-    assert known["logging"]["options"]["max-size"]
-    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", known["image"])
-    assert all(port.startswith("127.0.0.1:") for port in known.get("ports", []))
+def test_least_privilege(name):
+    """Each service has no capability, a read-only root, a memory limit, a pinned image, and loopback ports only."""
+    service = SERVICES[name]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"].partition(":")[0] not in {"", "0", "root"}
+    assert service["mem_limit"]
+    assert service["logging"]["options"]["max-size"]
+    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", service["image"])
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_what_asks_the_data_has_no_way_out():
-    """Exporters of the data are on networks without one, and what has one is not on the data's network."""
-    outside = {name for name in MONITORING if {"outside", "alerts"} & {*SERVICES[name]["networks"]}}
-    inside = {name for name in MONITORING if "inside" in SERVICES[name]["networks"]}
-    assert inside == {"postgres-exporter", "redis-exporter"}
-    assert outside & inside == set()
+def test_no_service_reaches_both_data_and_internet():
+    """Only the data's exporters join its network, and no service with a route to the internet does."""
+    external = {name for name in MONITORING if {"outside", "alerts"} & {*SERVICES[name]["networks"]}}
+    internal = {name for name in MONITORING if "inside" in SERVICES[name]["networks"]}
+    assert internal == {"postgres-exporter", "redis-exporter"}
+    assert external & internal == set()
     assert COMPOSE["networks"]["watching"]["internal"]
 
 
-def test_nobody_silences_alerts():
-    """Nobody but Prometheus reaches Alertmanager, which asks for no password."""
-    reached = {name for name, service in SERVICES.items() if "alerts" in service.get("networks", ())}
-    assert reached == {"prometheus", "alertmanager"}
+def test_only_prometheus_reaches_alertmanager():
+    """Alertmanager has no authentication, so it shares a network with Prometheus alone."""
+    members = {name for name, service in SERVICES.items() if "alerts" in service.get("networks", ())}
+    assert members == {"prometheus", "alertmanager"}
     assert SERVICES["alertmanager"]["networks"] == ["alerts"]
 
 
-def test_grafana_tells_nobody():
-    """Nobody comes in without a password, which is a file, and nothing is told or fetched."""
+def test_grafana_settings():
+    """Grafana requires a password from a file, and neither reports nor downloads anything."""
     settings = SERVICES["grafana"]["environment"]
     assert settings["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
     assert settings["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/secrets/grafana_password"
