@@ -18,7 +18,7 @@ def heard(data, image):
     data.give_secret("webhook_url", listener.url("/hook"))
     settings.write_text(f"{before}COMPOSE_PROFILES=webhook\nWEBHOOK_SECONDS=1\n")
     data.compose("up", "--detach", "--no-deps", "webhook")
-    yield lambda: [json.loads(body)["text"] for body in listener.heard("/hook")]
+    yield lambda: [json.loads(body)["text"] for body in listener.received_texts("/hook")]
     data.compose("rm", "--stop", "--force", "webhook")
     settings.write_text(before)
     listener.destroy()

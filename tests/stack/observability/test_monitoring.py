@@ -58,8 +58,8 @@ def test_healthy_server_fires_no_alert(monitoring, monitored):
 @pytest.mark.usefixtures("monitoring")
 def test_heartbeat_repeats(listener):
     """Alertmanager calls the heartbeat address repeatedly."""
-    wait_for(lambda: len(listener.heard("/heartbeat")) >= 2, seconds=120, pause=1)
-    assert "Watchdog" in listener.heard("/heartbeat")[-1]
+    wait_for(lambda: len(listener.received_texts("/heartbeat")) >= 2, seconds=120, pause=1)
+    assert "Watchdog" in listener.received_texts("/heartbeat")[-1]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Whoever is told: a container that writes down what is posted to it, and answers as Slack does."""
+"""A webhook receiver: a container that records the bodies posted to it, and responds as Slack does."""
 
 import secrets
 
@@ -19,26 +19,26 @@ http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 
 
 class Listener:
-    """A listener in a server's network, in the project's image."""
+    """A receiver in a server's network, in the project's image."""
 
     def __init__(self, server, image):
         self.name = f"listener-{secrets.token_hex(4)}"
-        place = (f"--name={self.name}", f"--network={server.name}_outside", "--no-healthcheck")
-        docker("run", "--detach", *place, image, "python", "-c", PROGRAM)
+        options = (f"--name={self.name}", f"--network={server.name}_outside", "--no-healthcheck")
+        docker("run", "--detach", *options, image, "python", "-c", PROGRAM)
 
     def url(self, path, user=""):
-        """Return the address to post to."""
+        """Return the URL to post to."""
         return f"http://{user and f'{user}@'}{self.name}:8000{path}"
 
     def received(self, path):
-        """Return the bytes of all that was posted to a path, oldest first."""
+        """Return the bodies posted to a path, oldest first."""
         lines = [line.partition(" ") for line in docker("logs", self.name).stdout.splitlines()]
         return [bytes.fromhex(body) for posted, _, body in lines if posted == path]
 
-    def heard(self, path):
-        """Return the same as texts."""
+    def received_texts(self, path):
+        """Return the decoded bodies posted to a path, oldest first."""
         return [body.decode() for body in self.received(path)]
 
     def destroy(self):
-        """Leave nothing behind."""
+        """Remove the container."""
         docker("rm", "--force", self.name, check=False)

@@ -101,7 +101,7 @@ def light_load(server):
 
 def notifications(listener):
     """Return the text of all notifications that Alertmanager sent."""
-    texts = (json.loads(body)["attachments"] for body in listener.heard("/hook"))
+    texts = (json.loads(body)["attachments"] for body in listener.received_texts("/hook"))
     return "\n".join(attachment["text"] for attachments in texts for attachment in attachments)
 
 
