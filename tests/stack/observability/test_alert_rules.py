@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 import yaml
 
 from tests.support.helpers import ROOT
@@ -74,6 +75,7 @@ def test_alertmanager_configuration():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.guarantee("Each alert fires on faulty series, with the expected summary, and on no healthy series")
 def test_alerts_fire_on_faulty_series_only(tmp_path):
     """Each alert fires on faulty series after its `for`, with the expected summary, and never on healthy series."""
     files = [f"/etc/observability/rules/{path.name}" for path in (FOLDER / "rules").glob("*.yml")]

@@ -38,12 +38,14 @@ def test_every_metric_exists(monitoring):
     assert APPLICATION.union(*OTHERS.values()) - monitoring.metric_names() - ONLY_AFTER_A_FAILURE == set()
 
 
+@pytest.mark.guarantee("Each dashboard panel has data on a healthy server")
 @pytest.mark.parametrize(("title", "query"), queries())
 def test_every_panel_has_data(monitoring, title, query):
     """Each query of both dashboards returns data on a healthy server."""
     assert monitoring.query(query.replace("[5m]", "[1h]")), title
 
 
+@pytest.mark.guarantee("A healthy server fires no alert")
 def test_healthy_server_fires_no_alert(monitoring, monitored):
     """Under a light load, only the Watchdog is pending or firing."""
     began = time.time()
@@ -70,6 +72,7 @@ def containers(monitoring, monitored):
     return {service: json.loads(docker("inspect", found).stdout)[0] for service, found in ids.items()}
 
 
+@pytest.mark.guarantee("Monitoring runs with least privilege and reads no key of Redis")
 @pytest.mark.parametrize("service", SERVICES)
 def test_least_privilege(containers, service):
     """The container has a user without privileges, no capability, a read-only root and a memory limit."""
@@ -92,6 +95,7 @@ def test_ports_on_loopback(containers):
     assert published == {("prometheus", "9090/tcp", "127.0.0.1"), ("alertmanager", "9093/tcp", "127.0.0.1")}
 
 
+@pytest.mark.guarantee("No monitoring service reaches both the internet and the data")
 def test_networks(containers, monitored):
     """Prometheus is not in the network of Postgres and Redis; their exporters have no route to the internet."""
     networks = {
@@ -108,6 +112,7 @@ def test_metrics_are_not_public(monitored, path):
     assert monitored.ask(path).status == 404
 
 
+@pytest.mark.guarantee("Monitoring runs with least privilege and reads no key of Redis")
 @pytest.mark.usefixtures("monitoring")
 @pytest.mark.parametrize("name", ["cache", "sessions"])
 def test_redis_monitoring_user_reads_no_key(monitored, name):
@@ -124,6 +129,7 @@ def test_redis_monitoring_user_reads_no_key(monitored, name):
         assert "NOPERM" in redis(*command), command
 
 
+@pytest.mark.guarantee("The runbook has a section for each alert, and its read-only commands work on a running server")
 @pytest.mark.usefixtures("monitoring")
 @pytest.mark.parametrize("command", [command for command in runbook.commands() if runbook.is_read_only(command)])
 def test_runbook_command(monitored, command):

@@ -12,7 +12,12 @@ from tests.support.stack.load import Load, Request
 from tests.support.stack.monitoring import await_notification, light_load, notifications
 from tests.support.stack.server import HOST
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.guarantee(
+        "Each outage fires its alert, sends a link to the runbook section, and inhibits the alerts for its consequences"
+    ),
+]
 OTHER = {"blue": "green", "green": "blue"}
 
 

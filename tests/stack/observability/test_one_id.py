@@ -59,7 +59,9 @@ def seen(server, listener):
         id=answer.request_id,
         statements=statements,
         edge=server.log_line("nginx", answer.request_id),
-        events=wait_for(lambda: [each for each in listener.received_texts("/api/7/envelope/") if answer.request_id in each]),
+        events=wait_for(
+            lambda: [each for each in listener.received_texts("/api/7/envelope/") if answer.request_id in each]
+        ),
         traces=wait_for(lambda: [each for each in listener.received("/v1/traces") if trace in each], seconds=20),
         said=server.compose("logs", "--no-log-prefix", "--no-color").stdout,
     )

@@ -37,6 +37,7 @@ def test_each_alert_has_a_section():
     assert sorted(titles) == sorted(ALERTS)
 
 
+@pytest.mark.guarantee("The runbook has a section for each alert, and its read-only commands work on a running server")
 @pytest.mark.parametrize("alert", sorted(ALERTS))
 def test_alert_section_form(alert):
     """Each alert section states meaning, impact, diagnosis and remedy, in this order."""
