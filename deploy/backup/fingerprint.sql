@@ -1,6 +1,6 @@
--- Prints a line for each thing in the database; the same contents give the same lines. Of a table's rows it is their number, and
--- the sum of the hashes of all of them. Sequences are left out: they do not keep to transactions, so a copy may be ahead; and what an
--- extension brings, which another version of it has otherwise.
+-- Prints one line for each object in the database; equal contents print equal lines. For a table: the number of its
+-- rows and the sum of their hashes. Omits sequences, which are not transactional, so a copy may be ahead, and members
+-- of extensions, which differ between versions.
 SET TIME ZONE 'UTC';
 SET search_path = pg_catalog;
 
@@ -20,7 +20,7 @@ ORDER BY attrelid::regclass::text COLLATE "C", attname COLLATE "C";
 
 SELECT 'constraint', conrelid::regclass, conname, pg_get_constraintdef(c.oid)
 FROM pg_constraint AS c JOIN pg_namespace AS n ON n.oid = connamespace
-WHERE nspname !~ '^pg_|^information_schema$' AND contype <> 'n' -- which is said of the column; before 18 it is no constraint
+WHERE nspname !~ '^pg_|^information_schema$' AND contype <> 'n' -- in attnotnull above
 ORDER BY conrelid::regclass::text COLLATE "C", conname COLLATE "C";
 
 SELECT 'index', indexdef FROM pg_indexes WHERE schemaname !~ '^pg_' ORDER BY indexdef COLLATE "C";
@@ -29,10 +29,12 @@ SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
 ORDER BY pg_get_triggerdef(oid) COLLATE "C";
 
 SELECT 'function', p.oid::regprocedure, md5(prosrc) FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-WHERE nspname !~ '^pg_|^information_schema$' AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
+WHERE nspname !~ '^pg_|^information_schema$'
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
-SELECT 'rights', c.oid::regclass, relowner::regrole, (SELECT array_agg(a ORDER BY a::text COLLATE "C") FROM unnest(relacl) AS a)
+SELECT 'rights', c.oid::regclass, relowner::regrole,
+       (SELECT array_agg(a ORDER BY a::text COLLATE "C") FROM unnest(relacl) AS a)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND nspname !~ '^pg_|^information_schema$'
       AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')

@@ -1,31 +1,33 @@
 #!/usr/bin/env bash
-# Usage: list.sh. Prints what there is to restore from, oldest first, a line of JSON for each backup and for each stream of WAL.
+# Usage: list.sh
+# Prints one line of JSON for each backup, oldest first, and for each lineage's WAL.
 set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 
 main() {
   local folder
   for folder in "$backups"/dumps/2* "$backups"/[0-9]*-[0-9]*/base/2*; do
-    [[ ! -r $folder/about ]] || backup "$folder"
+    [[ ! -r $folder/about ]] || print_backup "$folder"
   done
   for folder in "$backups"/[0-9]*-[0-9]*/wal; do
-    [[ ! -d $folder ]] || stream "$folder"
+    [[ ! -d $folder ]] || print_wal "$folder"
   done
 }
 
-backup() { # FOLDER
+print_backup() { # FOLDER
   local lineage=${1#"$backups/"}
-  printf '{"kind": "%s", "name": "%s", "lineage": "%s", "started": %d, "ended": %d, "megabytes": %d, "parent": "%s", "first": "%s"}\n' \
-    "${1##*-}" "$(basename "$1")" "${lineage%%/*}" "$(about "$1" started)" "$(about "$1" ended)" "$(about "$1" megabytes)" \
-    "$(about "$1" parent)" "$(about "$1" first)"
+  printf '{"kind": "%s", "name": "%s", "lineage": "%s", ' "${1##*-}" "$(basename "$1")" "${lineage%%/*}"
+  printf '"started": %d, "ended": %d, "megabytes": %d, "parent": "%s"}\n' "$(metadata "$1" started)" \
+    "$(metadata "$1" ended)" "$(metadata "$1" megabytes)" "$(metadata "$1" parent)"
 }
 
-stream() { # FOLDER: until when it was received; of the one that goes on, what stream.sh has last seen
+print_wal() { # FOLDER: received until its last write or, for the live lineage, the receiver's last success
   local until lineage
   lineage=$(basename "${1%/wal}")
   until=$(find "$1" -type f -printf '%Ts\n' | sort -n | tail -n 1)
-  [[ $(state wal lineage) != "$lineage" ]] || (($(state wal succeeded) < ${until:-0})) || until=$(state wal succeeded)
-  printf '{"kind": "wal", "lineage": "%s", "until": %d, "megabytes": %d}\n' "$lineage" "${until:-0}" "$(megabytes "$1")"
+  [[ $(get_status wal lineage) != "$lineage" ]] || (($(get_status wal succeeded) < ${until:-0})) ||
+    until=$(get_status wal succeeded)
+  printf '{"kind": "wal", "lineage": "%s", "until": %d, "megabytes": %d}\n' "$lineage" "${until:-0}" "$(mebibytes "$1")"
 }
 
 [[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"

@@ -1,32 +1,32 @@
-# shellcheck shell=sh disable=SC3043 # `local` is known to every sh that is used here
-# How a job went, written down for people, for ops and for Prometheus: a file for each job, a line for each value. In the language of
-# sh, because restic's image has no bash.
+# shellcheck shell=sh disable=SC3043 # every sh in use here supports `local`
+# The status of each job, for people, ops and Prometheus: one file a job, one NAME=VALUE a line. POSIX sh, because
+# restic's image has no bash.
 
 status=${STATUS:-/status}
 
-log() { # LEVEL MESSAGE: a line for the container's log
+log() { # LEVEL MESSAGE
   printf '{"time": "%s", "level": "%s", "logger": "backup", "message": "%s"}\n' \
-    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$(plain "$2")" >&2
+    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$(sanitize "$2")" >&2
 }
 
-plain() { # TEXT: in one line, with nothing that needs quoting
+sanitize() { # TEXT: one line that needs no quoting in JSON
   printf '%s' "$1" | tr -s '[:space:]' ' ' | tr -d '\000-\037"\134' | cut -c 1-600
 }
 
-state() { # JOB [NAME]: what was written down of a job: all of it, or one value
+get_status() { # JOB [NAME]: one value, or all of them
   [ ! -r "$status/$1" ] || sed -n "s/^${2:+$2=}//p" "$status/$1"
 }
 
-note() { # JOB ERROR [NAME=VALUE...]: writes down how a job went; an empty error means that it succeeded
+set_status() { # JOB ERROR [NAME=VALUE...]: an empty error means success
   local job="$1" error="$2" now before since
   shift 2
   now=$(date +%s)
-  before=$(state "$job" | grep -vE '^(checked|error|failing_since)=' || true)
-  since=$(state "$job" failing_since)
+  before=$(get_status "$job" | grep -vE '^(checked|error|failing_since)=' || true)
+  since=$(get_status "$job" failing_since)
   {
     echo "checked=$now"
     if [ -n "$error" ]; then
-      printf 'error=%s\nfailing_since=%s\n%s\n' "$(plain "$error")" "${since:-$now}" "$before"
+      printf 'error=%s\nfailing_since=%s\n%s\n' "$(sanitize "$error")" "${since:-$now}" "$before"
     else
       printf '%s\n' "succeeded=$now" "$@"
     fi
@@ -35,10 +35,10 @@ note() { # JOB ERROR [NAME=VALUE...]: writes down how a job went; an empty error
   mv "$status/.$job" "$status/$job"
 }
 
-fault() { # JOB: what is wrong with it, if anything is: why it fails, or that it has not succeeded for too long
+find_problem() { # JOB: its error, or that it is late
   local last allowed
-  if [ -n "$(state "$1" error)" ]; then
-    state "$1" error
+  if [ -n "$(get_status "$1" error)" ]; then
+    get_status "$1" error
     return
   fi
   case $1 in # seconds, as in ops/data/backups.py
@@ -46,8 +46,8 @@ fault() { # JOB: what is wrong with it, if anything is: why it fails, or that it
     drill) allowed=1296000 ;;
     *) allowed=93600 ;;
   esac
-  last=$(state "$1" succeeded)
-  case $1 in # the first drill comes on a Sunday, and copies may be off
+  last=$(get_status "$1" succeeded)
+  case $1 in # the first drill runs on a Sunday, and off-site copies are optional
     drill | offsite) last=${last:-$(date +%s)} ;;
   esac
   [ "$((${last:-0} + allowed))" -gt "$(date +%s)" ] || echo "it has not succeeded for $((allowed / 60)) minutes"

@@ -1,35 +1,37 @@
 #!/usr/bin/env bash
-# Usage: webhook.sh, for ever. Posts {"text": "…"} to the address in secrets/webhook_url when a job begins to fail or is late, and when
-# it is well again; what could not be posted is tried again. Slack, Mattermost, Zulip and others take that form.
+# Usage: webhook.sh
+# Posts {"text": "…"} to the URL in secrets/webhook_url when a job fails or is late, and when it recovers; retries
+# failed posts. Slack, Mattermost and Zulip accept this format.
 set -uo pipefail
 status=${STATUS:-/status}
 # shellcheck source=deploy/backup/status.sh
 . "${BASH_SOURCE[0]%/*}/status.sh"
 
 main() {
-  local job fault now
+  local job problem state
   trap 'exit 0' TERM INT
   while true; do
     for job in wal base dump drill offsite; do
-      fault=$(fault "$job")
-      now=${fault:+since $(state "$job" failing_since)} # the words may change all the time
-      [[ $now == "$(cat "/tmp/told-$job" 2>/dev/null)" ]] || tell "$job" "$fault" "$now"
+      problem=$(find_problem "$job")
+      state=${problem:+since $(get_status "$job" failing_since)} # the text of an error may change while it lasts
+      [[ $state == "$(cat "/tmp/posted-$job" 2>/dev/null)" ]] || post "$job" "$problem" "$state"
     done
     sleep "${WEBHOOK_SECONDS:-60}" &
     wait $!
   done
 }
 
-tell() { # JOB FAULT STATE
-  local text="$SITE: $1 is well again"
+post() { # JOB PROBLEM STATE
+  local text="$SITE: $1 has recovered"
   [[ -z $2 ]] || text="$SITE: $1: $2"
-  printf '{"text": "%s"}' "$(plain "$text")" |
-    curl --fail --silent --show-error --output /dev/null --max-time 10 --header 'Content-Type: application/json' --data @- \
+  printf '{"text": "%s"}' "$(sanitize "$text")" |
+    curl --fail --silent --show-error --output /dev/null --max-time 10 \
+      --header 'Content-Type: application/json' --data @- \
       --config <(printf 'url = "%s"\n' "$(</run/secrets/webhook_url)") 2>/tmp/error || {
     log ERROR "webhook: $(</tmp/error)"
     return
   }
-  printf '%s' "$3" >"/tmp/told-$1"
+  printf '%s' "$3" >"/tmp/posted-$1"
 }
 
 main "$@"

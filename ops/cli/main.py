@@ -93,9 +93,9 @@ def other(server: Server, options: argparse.Namespace) -> None:
     elif options.command == "abort":
         promotion.abort(server)
     elif options.command == "restore":
-        restore.restore(server, options.to, options.backup, offsite=options.offsite, agreed=options.yes)
+        restore.restore(server, options.to, options.backup, offsite=options.offsite, assume_yes=options.yes)
     elif options.command == "upgrade":
-        upgrade.upgrade(server, options.major, agreed=options.yes)
+        upgrade.upgrade(server, options.major, assume_yes=options.yes)
     elif options.command == "backups":
         backups.backups(server, as_json=options.json)
     elif options.command in {"backup", "drill"}:

@@ -1,4 +1,4 @@
-"""`restore`: builds the database anew from backups, beside the live one, checks it, and lets it take its place."""
+"""`restore`: build a second database from a backup while the live one serves, check it, and cut over to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ops.data import backups, database
-from ops.data.backups import Backup, Catalogue, moment
+from ops.data.backups import Backup, Catalogue, format_time
 from ops.docker import commands, nginx
 from ops.errors import Interrupted, OpsError, PreconditionError
 from ops.progress import echo, step, wait_for
@@ -21,146 +21,150 @@ from ops.release.operation import exclusive
 from ops.server import Server
 
 STEP_SECONDS = 24 * 3600
-SERVES_SECONDS = 60
+SMOKE_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is restored, up to where, and how that is said."""
+    """A backup, and the recovery target in the form of restore.sh."""
 
     backup: Backup
     target: str
-    text: str
+    description: str
 
 
-def restore(server: Server, to: str, name: str, *, offsite: bool, agreed: bool) -> None:
-    """Restore the newest backup, up to the last moment or the one asked for, or a backup by its name."""
-    refuse_unasked(agreed=agreed)
-    wanted = parse(to) if to else None
+def restore(server: Server, to: str, name: str, *, offsite: bool, assume_yes: bool) -> None:
+    """Restore the latest state, the state at a time, or a backup by its name."""
+    require_terminal(assume_yes=assume_yes)
+    wanted = parse_time(to) if to else None
     with exclusive(server, "restore"):
-        fetched = fetch(server) if offsite else None
-        replace(server, choose(backups.catalogue(server, only=fetched), wanted, name), {}, agreed=agreed)
+        fetched = fetch_offsite(server) if offsite else None
+        plan = choose_plan(backups.read_catalogue(server, only=fetched), wanted, name)
+        replace_database(server, plan, {}, assume_yes=assume_yes)
 
 
-def refuse_unasked(*, agreed: bool) -> None:
-    """Raise PreconditionError where there is nobody to ask and nobody has agreed beforehand."""
-    if not agreed and not sys.stdin.isatty():
-        raise PreconditionError(
-            "It asks before it replaces anything, and there is nobody to ask. Give --yes to agree beforehand."
-        )
+def require_terminal(*, assume_yes: bool) -> None:
+    """Raise PreconditionError without a terminal or --yes."""
+    if not assume_yes and not sys.stdin.isatty():
+        raise PreconditionError("The command asks before it replaces the database, and has no terminal. Give --yes.")
 
 
-def replace(server: Server, plan: Plan, settings: dict[str, str], *, agreed: bool) -> None:
-    """Build another database, look at it, ask, and let it take the live one's place, with these settings besides."""
-    echo(f"  {plan.text}")
-    refuse_full_disk(server, plan)
-    clear(server)
-    settings = {**settings, database.VOLUME: new_volume(server)}
+def replace_database(server: Server, plan: Plan, settings: dict[str, str], *, assume_yes: bool) -> None:
+    """Build a second database, check it, ask, and cut over to it with these additional settings."""
+    echo(f"  {plan.description}")
+    require_disk_space(server, plan)
+    clean_up(server)
+    settings = {**settings, database.VOLUME: create_volume(server)}
     try:
         build(server, plan, settings)
         with trial(server, settings):
-            look(server, settings)
-        agree(server, plan, agreed=agreed)
+            check_with_release(server, settings)
+        confirm(server, plan, assume_yes=assume_yes)
     except (Exception, Interrupted, KeyboardInterrupt):
-        clear(server)
+        clean_up(server)
         raise
-    change_over(server, plan, settings)
+    cut_over(server, plan, settings)
 
 
-def new_volume(server: Server) -> str:
-    """Make an empty volume, by a name that there has never been, and return that."""
-    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    name = f"{server.name}_db-{moment}-{secrets.token_hex(2)}"
+def create_volume(server: Server) -> str:
+    """Create an empty volume with a unique name; return the name."""
+    created = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    name = f"{server.name}_db-{created}-{secrets.token_hex(2)}"
     server.runner.execute(commands.make_volume(server.name, name))
     return name
 
 
-def fetch(server: Server) -> set[str]:
-    """Bring the newest copy back from elsewhere; return what was in it, for there may be backups of this machine."""
+def fetch_offsite(server: Server) -> set[str]:
+    """Fetch the newest off-site copy; return its lineages and dumps, as the machine may have other backups."""
     with step("fetch") as current:
         found = set(server.runner.execute(server.compose.fetch_backups(), timeout=STEP_SECONDS).split())
         current.note = ", ".join(sorted(found))
     return found
 
 
-def parse(text: str) -> datetime:
-    """Return the moment that was asked for; raises PreconditionError unless it says in which time zone it is."""
+def parse_time(text: str) -> datetime:
+    """Return the time given as --to; raises PreconditionError if it is invalid or has no time zone."""
+    text = text.strip()
     try:
-        found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
+        found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
     except ValueError as error:
-        raise PreconditionError(f"--to: {text!r} is no time. Give one such as 2026-11-25T10:00:00Z.") from error
+        raise PreconditionError(f"--to: {text!r} is not a time. Give one such as 2026-11-25T10:00:00Z.") from error
     if found.tzinfo is None:
-        raise PreconditionError(
-            f"--to: {text!r} has no time zone. Give one such as {text.strip()}Z, for UTC, or {text.strip()}+01:00."
-        )
+        raise PreconditionError(f"--to: {text!r} has no time zone. Give one such as {text}Z, for UTC, or {text}+01:00.")
     return found.astimezone(timezone.utc)
 
 
-def choose(found: Catalogue, to: datetime | None, name: str) -> Plan:
-    """Return what leads there; raises PreconditionError where nothing does, with what can be reached."""
+def choose_plan(found: Catalogue, to: datetime | None, name: str) -> Plan:
+    """Return the plan for a backup by name, a time, or the latest state; raises PreconditionError if there is none."""
     if name:
-        backup = next((each for each in found.backups if each.name == name), None)
-        if not backup:
-            raise PreconditionError(f"There is no backup {name!r}. See: python3 -m ops backups")
-        return Plan(backup, "immediate", f"{name}, of {moment(backup.ended)}")
+        return _named(found, name)
     bases = [each for each in found.backups if each.kind != "dump"]
     if not bases:
-        raise PreconditionError(
-            "There is no base backup. A dump is restored by its name: python3 -m ops restore --backup NAME"
-        )
-    if not to:
-        last = max(bases, key=lambda each: (found.until.get(each.lineage, 0), each.ended))
-        until = found.until.get(last.lineage, 0)
-        return Plan(last, "latest", f"{last.name} and all WAL after it, received until {moment(until)}")
+        raise PreconditionError("There is no base backup. To restore a dump: python3 -m ops restore --backup NAME")
+    return _at(found, bases, to) if to else _latest(found, bases)
+
+
+def _named(found: Catalogue, name: str) -> Plan:
+    backup = next((each for each in found.backups if each.name == name), None)
+    if not backup:
+        raise PreconditionError(f"There is no backup {name!r}. See: python3 -m ops backups")
+    return Plan(backup, "immediate", f"{name}, of {format_time(backup.ended)}")
+
+
+def _latest(found: Catalogue, bases: list[Backup]) -> Plan:
+    last = max(bases, key=lambda each: (found.until.get(each.lineage, 0), each.ended))
+    until = found.until.get(last.lineage, 0)
+    return Plan(last, "latest", f"{last.name} and all WAL after it, received until {format_time(until)}")
+
+
+def _at(found: Catalogue, bases: list[Backup], to: datetime) -> Plan:
     seconds = to.timestamp()
     reaching = [each for each in bases if each.ended <= seconds <= found.until.get(each.lineage, 0) + 1]
     if not reaching:
-        spans = [f"  from {moment(since)} to {moment(until)}" for since, until in backups.reach(found)]
-        raise PreconditionError("\n".join([f"Nothing leads to {moment(seconds)}. What can be reached:", *spans]))
-    text = to.strftime("%Y-%m-%d %H:%M:%S.%f+00")
-    return Plan(reaching[-1], text, f"{reaching[-1].name} and the WAL after it, until {text}")
+        spans = [f"  from {format_time(since)} to {format_time(until)}" for since, until in backups.spans_of(found)]
+        raise PreconditionError("\n".join([f"No backup restores {format_time(seconds)}. Available:", *spans]))
+    target = to.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    return Plan(reaching[-1], target, f"{reaching[-1].name} and the WAL after it, until {target}")
 
 
-def refuse_full_disk(server: Server, plan: Plan) -> None:
-    """Raise PreconditionError unless there is room for a second database."""
-    free, needed = (
-        preflight.refuse_full_disk(server),
-        plan.backup.megabytes * 2**20 * (8 if plan.backup.kind == "dump" else 2),
-    )
+def require_disk_space(server: Server, plan: Plan) -> None:
+    """Raise PreconditionError without disk space for a second database."""
+    free = preflight.refuse_full_disk(server)
+    needed = plan.backup.megabytes * 2**20 * (8 if plan.backup.kind == "dump" else 2)
     if free < needed:
         raise PreconditionError(
-            f"{free / 2**30:.1f} GiB are free, and {needed / 2**30:.1f} may be needed for the second database."
+            f"{free / 2**30:.1f} GiB are free; the second database may need {needed / 2**30:.1f} GiB."
         )
 
 
 def build(server: Server, plan: Plan, settings: dict[str, str]) -> None:
-    """Check the backup, lay it out, bring it to the moment, and check what came out."""
+    """Run the steps of deploy/backup/restore.sh."""
     compose = server.compose.having(settings)
-    for name in ("verify", "lay-out", "recover", "check"):
+    for name in ("verify", "unpack", "recover", "check"):
         with step(name) as current:
-            argv = compose.restore_step(name, plan.backup.what, plan.target)
+            argv = compose.restore_step(name, plan.backup.path, plan.target)
             current.note = " ".join(server.runner.execute(argv, timeout=STEP_SECONDS).split())
 
 
 @contextmanager
 def trial(server: Server, settings: dict[str, str]) -> Iterator[None]:
-    """Run the database that was built in a project of its own, where no user reaches it."""
+    """Run the new database in a Compose project that users cannot reach."""
     compose = server.compose.trial(server.name, settings)
     try:
-        with step("try"):
+        with step("trial start"):
             server.runner.execute(compose.start_and_wait("db"), timeout=database.START_SECONDS)
         yield
     finally:
         server.runner.execute(compose.down())
 
 
-def look(server: Server, settings: dict[str, str]) -> None:
-    """Let the release that serves look at it: is the schema its own, and would it be ready?"""
+def check_with_release(server: Server, settings: dict[str, str]) -> None:
+    """Run the live release's schema and readiness checks against the new database."""
     image = server.colour_image(server.traffic.colour)
     try:
         server.runner.query(commands.inspect_image(image))
     except OpsError:
-        echo("  no release is here yet, so none has looked at it")
+        echo("  no release is deployed yet: skipping its checks")
         return
     compose = server.compose.trial(server.name, settings)
     for argv in (("db", "upgrade"), ("db", "check"), ("ready",)):
@@ -168,43 +172,43 @@ def look(server: Server, settings: dict[str, str]) -> None:
             server.runner.execute(compose.migrate(image, "flask", "--app", "wsgi", *argv), timeout=3600)
 
 
-def agree(server: Server, plan: Plan, *, agreed: bool) -> None:
-    """Ask whether it may take the live database's place; raises PreconditionError if not."""
+def confirm(server: Server, plan: Plan, *, assume_yes: bool) -> None:
+    """Ask before the cutover; raises PreconditionError without consent."""
     echo(
-        f"What was restored is well: {plan.text}. If it takes the database's place, what was written after that is no "
-        f"longer there; the volume {database.volume(server)} is kept as it is."
+        f"The new database is valid: {plan.description}. The cutover discards later writes; the volume "
+        f"{database.volume(server)} stays."
     )
     try:
-        answer = server.name if agreed else input(f"Type {server.name} to replace the database: ").strip()
+        answer = server.name if assume_yes else input(f"Type {server.name} to replace the database: ").strip()
     except EOFError:
         answer = ""
     if answer != server.name:
-        raise PreconditionError("Nothing was replaced; what was restored is taken away again.")
+        raise PreconditionError("Nothing was replaced. The new database is removed.")
 
 
-def change_over(server: Server, plan: Plan, settings: dict[str, str]) -> None:
-    """Let users meet it, see that they do, and begin to keep backups of it."""
-    old = database.volume(server)
-    with step("change over"):
-        database.change_over(server, settings, plan.text)
+def cut_over(server: Server, plan: Plan, settings: dict[str, str]) -> None:
+    """Cut over to the new database, smoke-test the application and back the database up."""
+    replaced = database.volume(server)
+    with step("cut over"):
+        database.cut_over(server, settings, plan.description)
     server = server.fresh()
     if server.runner.query(commands.containers(server.name, server.traffic.colour)).split():
-        with step("serves") as current:
-            current.note = wait_for(lambda: _serves(server), SERVES_SECONDS, "The application does not answer from it")
+        with step("smoke") as current:
+            current.note = wait_for(lambda: _smoke(server), SMOKE_SECONDS, "The application did not respond with 200")
     try:
         backups.backup(server)
     except OpsError as failure:
-        raise OpsError(f"It is restored and serves, but THERE IS NO BACKUP_COMMAND OF IT YET.\n{failure}") from failure
-    echo(f"Restored: {plan.text}. What it replaced is kept; when nobody needs it: docker volume rm {old}")
+        raise OpsError(f"The new database serves, but there is NO BACKUP OF IT.\n{failure}") from failure
+    echo(f"Restored: {plan.description}. To remove the replaced volume: docker volume rm {replaced}")
 
 
-def _serves(server: Server) -> tuple[str | None, str]:
-    answers = {path: nginx.get_public(server, path) for path in server.smoke_paths}
-    bad = [f"{path}: {answer}" for path, answer in answers.items() if answer.status != 200]
-    return (None, bad[0]) if bad else (f"{', '.join(answers)} answered with 200", "")
+def _smoke(server: Server) -> tuple[str | None, str]:
+    responses = {path: nginx.get_public(server, path) for path in server.smoke_paths}
+    bad = [f"{path}: {response}" for path, response in responses.items() if response.status != 200]
+    return (None, bad[0]) if bad else (f"{', '.join(responses)} responded with 200", "")
 
 
-def clear(server: Server) -> None:
-    """Take away what a restore that was stopped has left."""
+def clean_up(server: Server) -> None:
+    """Remove the remains of an interrupted restore."""
     server.runner.execute(server.compose.trial(server.name, {}).down())
-    database.clear_unfinished(server)
+    database.remove_unused_volumes(server)

@@ -1,4 +1,4 @@
-"""`upgrade`: moves the database to a newer major version of Postgres; users read on, and write again after it."""
+"""`upgrade`: move the database to a newer major version of Postgres; it is read-only until the cutover."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ DUMP_SECONDS = 24 * 3600
 PULL_SECONDS = 900
 
 
-def upgrade(server: Server, major: int, *, agreed: bool) -> None:
-    """Dump the database, restore that by the newer version, and let it take the live one's place."""
-    restore.refuse_unasked(agreed=agreed)
+def upgrade(server: Server, major: int, *, assume_yes: bool) -> None:
+    """Dump the database, restore the dump with the newer version, and cut over to it."""
+    restore.require_terminal(assume_yes=assume_yes)
     with exclusive(server, f"upgrade to Postgres {major}"):
-        text = f"Postgres {major} instead of {refuse_no_newer(server, major)}"
-        settings = {database.MAJOR: str(major)}
-        fetch_image(server, f"postgres:{major}")
-        with read_only(server, text):
-            plan = dump(server, text)
-            restore.replace(server, plan, settings, agreed=agreed)
+        description = f"Postgres {major} instead of {require_newer(server, major)}"
+        pull_missing(server, f"postgres:{major}")
+        with read_only(server, description):
+            plan = dump(server, description)
+            restore.replace_database(server, plan, {database.MAJOR: str(major)}, assume_yes=assume_yes)
 
 
-def refuse_no_newer(server: Server, major: int) -> int:
-    """Return the version that serves; raises PreconditionError unless the other one is newer."""
+def require_newer(server: Server, major: int) -> int:
+    """Return the live version; raises PreconditionError unless MAJOR is newer."""
     image = str(server.config["services"]["db"]["image"])
-    before = int(image.rpartition(":")[2].partition("-")[0].partition(".")[0])
-    if major <= before:
-        raise PreconditionError(f"The database is of Postgres {before}: {image}. Give a newer major version.")
-    return before
+    live = int(image.rpartition(":")[2].partition("-")[0].partition(".")[0])
+    if major <= live:
+        raise PreconditionError(f"The database runs Postgres {live} ({image}). Give a newer major version.")
+    return live
 
 
-def fetch_image(server: Server, image: str) -> None:
-    """Fetch an image, unless it is here."""
+def pull_missing(server: Server, image: str) -> None:
+    """Pull an image unless Docker has it."""
     try:
         server.runner.query(commands.inspect_image(image))
     except OpsError:
@@ -49,9 +48,9 @@ def fetch_image(server: Server, image: str) -> None:
 
 
 @contextmanager
-def read_only(server: Server, what: str) -> Iterator[None]:
-    """Let the application write nothing while it lasts; killed meanwhile, the next command lets it write again."""
-    database.begin(server, "none yet", what)
+def read_only(server: Server, description: str) -> Iterator[None]:
+    """Make the application's role read-only; after a failure or a kill, `recover` makes it writable again."""
+    database.record_change(server, "none yet", description)
     try:
         with step("read-only"):
             server.runner.execute(server.compose.read_only("on"))
@@ -61,12 +60,12 @@ def read_only(server: Server, what: str) -> Iterator[None]:
         raise
 
 
-def dump(server: Server, text: str) -> Plan:
-    """Dump the database as it is now, and return the plan to restore that.
+def dump(server: Server, description: str) -> Plan:
+    """Dump the database and return the plan to restore that dump.
 
-    By its own version's tools: pg_dump 18.6 takes internal options of 17.12 over, which no 18 understands.
+    Use the live version's pg_dump: pg_dump 18.6 copies internal options of 17.12 that Postgres 18 rejects.
     """
     with step("dump") as current:
         current.note = server.runner.execute(server.compose.dump(), timeout=DUMP_SECONDS).strip()
-    plan = restore.choose(backups.catalogue(server), None, current.note.split()[-1])
-    return dataclasses.replace(plan, text=text)
+    plan = restore.choose_plan(backups.read_catalogue(server), None, current.note.split()[-1])
+    return dataclasses.replace(plan, description=description)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 Argv = list[str]
 
-RENEW_COMMAND = ["python3", "-B", "/opt/certbot/care.py"]  # deploy/certbot/care.py, as the compose file mounts it
-BACKUP_COMMAND = ["bash", "/opt/backup/care.sh"]  # backup/, likewise
+RENEW_COMMAND = ["python3", "-B", "-m", "deploy.certbot.renew"]  # in the certbot container
+BACKUP_COMMAND = ["bash", "/opt/backup/schedule.sh"]  # in the backup container
 CHECK_SCRIPT = "scripts/check_production.py"  # in the application's image
 STATEFUL = ("db", "redis-cache", "redis-sessions", "nginx")
 OPTIONAL = ("pgbouncer",)  # likewise, where its profile is on
-BACKUP = ("wal", "backup", "drill")  # what makes and tries backups
+BACKUP = ("wal-receiver", "backup", "restore-drill")
 MONITORING = (
     "prometheus",
     "alertmanager",
@@ -21,7 +21,7 @@ MONITORING = (
     "postgres-exporter",
     "redis-exporter",
 )  # if wanted
-OFFSITE, WEBHOOK = "offsite", "webhook"  # what copies them elsewhere and tells of them, where that is switched on
+OFFSITE_COPY, BACKUP_WEBHOOK = "offsite-copy", "backup-webhook"  # enabled by a profile
 RESTORED_LABEL = "ops=restored"  # volumes that a restore has made
 ONE_OFF_LABEL = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
 ONE_OFF = ("run", "--rm", "--no-deps", "-T", "--label", ONE_OFF_LABEL)
@@ -73,8 +73,8 @@ class Compose:
         return self.argv("up", "--detach", "--no-deps", *services)
 
     def fetch_backups(self) -> Argv:
-        """Bring the newest copy of the backups back from elsewhere."""
-        return self.argv(*ONE_OFF, "fetch")
+        """Restore the newest off-site copy of the backups."""
+        return self.argv(*ONE_OFF, "offsite-fetch")
 
     def stop(self, *services: str) -> Argv:
         """Stop services; their containers stay."""
@@ -89,23 +89,23 @@ class Compose:
         return self.argv("restart", *services)
 
     def list_backups(self) -> Argv:
-        """Print what there is to restore from, whether or not anything runs."""
+        """List the backups, in a container of its own."""
         return self.argv("run", "--rm", "--no-deps", "-T", "backup", "bash", "/opt/backup/list.sh")
 
     def drill(self) -> Argv:
-        """Try a restore, in a container that is thrown away."""
-        return self.argv("run", "--rm", "--no-deps", "-T", "drill", "bash", "/opt/backup/drill.sh", "now")
+        """Run a restore drill, in a container of its own."""
+        return self.argv("run", "--rm", "--no-deps", "-T", "restore-drill", "bash", "/opt/backup/drill.sh", "now")
 
     def restore_step(self, *argv: str) -> Argv:
-        """Do a step of a restore."""
+        """Run one step of a restore."""
         return self.argv(*ONE_OFF, "restore", "bash", "/opt/backup/restore.sh", *argv)
 
     def dump(self) -> Argv:
-        """Dump the database now, in a container of its own."""
+        """Dump the database, in a container of its own."""
         return self.argv(*ONE_OFF, "backup", *BACKUP_COMMAND, "now", "dump")
 
     def read_only(self, state: str) -> Argv:
-        """Let the application write nothing ("on"), or write again ("off")."""
+        """Make the application's role read-only ("on") or writable ("off")."""
         return self.exec_in("db", "bash", "/opt/postgres/read_only.sh", state)
 
     def exec_in(self, service: str, *argv: str) -> Argv:

@@ -30,8 +30,8 @@ def migrate(current: Operation, found: Release, *, allow_contract: bool) -> str:
         revisions = [step["revision"] for step in steps]
         record(server, current.state, "begun", migrations=revisions, contract=contracts)
         server.runner.try_run(
-            server.compose.exec_in("backup", *BACKUP_COMMAND, "give-way")
-        )  # a dump would keep every table's lock
+            server.compose.exec_in("backup", *BACKUP_COMMAND, "release-locks")
+        )  # a dump holds a lock on every table
     if steps or server.runner.dry:
         server.runner.execute(compose.migrate(found.image, *FLASK, "db", "upgrade"), timeout=MIGRATE_SECONDS)
     server.runner.execute(commands.tag(found.image, f"{server.name}:migrate"))

@@ -32,7 +32,7 @@ def check(server: Server) -> str:
     server.runner.execute(server.compose.start_stateful(*lasting(server)), timeout=START_SECONDS)
     notes = [put_roles_right(server), changes(server)]
     if server.config["services"]["db"].get("environment", {}).get("SYNCHRONOUS_ARCHIVE") == "on":
-        notes.append(try_to(server, server.compose.start_sidecars("wal")))  # without it no migration would be committed
+        notes.append(try_to(server, server.compose.start_sidecars("wal-receiver")))  # or no migration would commit
     return "; ".join(note for note in notes if note)
 
 

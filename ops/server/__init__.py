@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ops.docker.compose import BACKUP, MONITORING, OFFSITE, WEBHOOK, Compose, service
+from ops.docker.compose import BACKUP, BACKUP_WEBHOOK, MONITORING, OFFSITE_COPY, Compose, service
 from ops.docker.runner import Runner
 from ops.errors import PreconditionError
 from ops.release import traffic
@@ -104,14 +104,14 @@ class Server:
 
     @property
     def backups(self) -> Path:
-        """What the database can be restored from, for the user of Postgres' image alone to read."""
+        """The backup folder, readable by Postgres' user only."""
         volumes = self.config["services"]["backup"]["volumes"]
         return Path(next(volume["source"] for volume in volumes if volume["target"] == "/backups"))
 
     @property
     def backup_services(self) -> tuple[str, ...]:
-        """What makes backups, tries them, and, where that is switched on, copies them elsewhere and tells of them."""
-        return (*BACKUP, *(name for name in (OFFSITE, WEBHOOK) if name in self.config["services"]))
+        """The enabled backup services."""
+        return (*BACKUP, *(name for name in (OFFSITE_COPY, BACKUP_WEBHOOK) if name in self.config["services"]))
 
     @property
     def monitoring_services(self) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ class Server:
 
     @property
     def backup_states(self) -> Path:
-        """How each job that makes backups went."""
+        """The status files of the backup jobs."""
         return self.state / "backups"
 
     @property

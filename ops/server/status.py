@@ -35,8 +35,8 @@ def look(server: Server) -> dict[str, Any]:
         "outside": {"status": answer.status, "body": answer.body[:300]},
         "colours": {colour: _colour(server, colour, entries) for colour in COLOURS},
         "services": _services(server),
-        "certificate": certificates.look(server),
-        "backups": backups.look(server),
+        "certificate": certificates.read_status(server),
+        "backups": backups.job_statuses(server),
         "under_way": lock.holder(server.lock_file),
         "interrupted": _left_something(server) and not lock.holder(server.lock_file),
         "releases": [entry["image"] for entry in history.releases(entries)],
@@ -89,8 +89,8 @@ def text(found: dict[str, Any]) -> str:
     for colour, seen in found["colours"].items():
         lines.append(f"  web-{colour:6} {_share(found, colour):8} {seen['release'] or '-':14} {_states(seen)}")
     lines += [f"  {name:10} {state}" for name, state in sorted(found["services"].items())]
-    lines.append(certificates.text(found["certificate"]))
-    lines += ["backups:", backups.text(found["backups"])]
+    lines.append(certificates.format_status(found["certificate"]))
+    lines += ["backups:", backups.format_jobs(found["backups"])]
     if found["under_way"]:
         lines.append(f"  under way: {found['under_way']}")
     if found["interrupted"]:

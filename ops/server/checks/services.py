@@ -11,7 +11,7 @@ from ops.server import Server
 from ops.server.checks.finding import Finding, failed, passed, warned
 
 WELL = {"healthy", "running", "starting"}
-ENDS = ("migrate", "fetch", "restore")  # with what they are for
+ENDS = ("migrate", "offsite-fetch", "restore")  # with what they are for
 OPEN = "nginx"
 LOOPBACK = ("127.0.0.1", "::1")
 BY_TUNNEL = ("prometheus", "alertmanager", "grafana")  # whoever may sign in to this machine may look at them

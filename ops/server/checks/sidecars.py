@@ -1,72 +1,74 @@
-"""What looks after itself does: backups are fresh, and the certificate is one that users trust for a while."""
+"""Checks of the backup jobs and of the certificate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ops.data import backups
-from ops.docker.compose import OFFSITE
+from ops.docker.compose import OFFSITE_COPY
 from ops.release import history
 from ops.server import Server, certificates
 from ops.server.checks.finding import Finding, failed, passed, warned
 
-SOON = 7  # days: it is renewed when some 30 are left
+MIN_DAYS = 7  # renewal is due with about 30 left
 LOGS = "python3 -m ops logs"
+SERVICES = {
+    "wal": "wal-receiver",
+    "base": "backup",
+    "dump": "backup",
+    "drill": "restore-drill",
+    backups.OFFSITE: OFFSITE_COPY,
+}
 
 
 def check_backups(server: Server) -> Iterator[Finding]:
-    """See that each job that makes backups, or tries them, succeeded in time."""
+    """Check that each backup job succeeded in time."""
     if not history.releases(history.entries(server.history_file)):
-        yield warned("nothing was deployed yet, so nothing is backed up.", "python3 -m ops deploy IMAGE@sha256:…")
+        yield warned("nothing is deployed yet, so nothing is backed up.", "python3 -m ops deploy IMAGE@sha256:…")
         return
-    found = backups.look(server)
-    for job, state in found.items():
-        if "error" in state:
-            since = backups.moment(state.get("failing_since", 0))
-            yield failed(f"{job} fails since {since}: {state['error']}.", f"{LOGS} {_service(job)}")
-        elif state["late"] and "succeeded" in state:
-            yield failed(f"{job} last succeeded {backups.moment(state['succeeded'])}.", f"{LOGS} {_service(job)}")
-        elif state["late"]:
-            yield failed(
-                f"{job} has not succeeded yet.", f"After a first deploy wait a minute; then {LOGS} {_service(job)}"
-            )
-    if not any("error" in state or state["late"] for state in found.values()):
+    found = backups.job_statuses(server)
+    for job, status in found.items():
+        logs = f"{LOGS} {SERVICES[job]}"
+        if "error" in status:
+            since = backups.format_time(status.get("failing_since", 0))
+            yield failed(f"{job} fails since {since}: {status['error']}.", logs)
+        elif status["late"] and "succeeded" in status:
+            yield failed(f"{job} last succeeded {backups.format_time(status['succeeded'])}.", logs)
+        elif status["late"]:
+            yield failed(f"{job} has not succeeded yet.", f"After a first deploy wait a minute; then {logs}")
+    if not any("error" in status or status["late"] for status in found.values()):
         yield passed(f"{', '.join(found)}: each succeeded in time.")
 
 
 def check_offsite(server: Server) -> Iterator[Finding]:
-    """See that a fire takes not all of them."""
-    if OFFSITE in server.backup_services:
-        yield passed("copies go elsewhere.")
+    """Check that backups are copied off the machine."""
+    if OFFSITE_COPY in server.backup_services:
+        yield passed("the backups are copied off the machine.")
     else:
         remedy = "COMPOSE_PROFILES=offsite and RESTIC_REPOSITORY in .env (docs/data.md)."
-        yield warned("backups are on this machine alone, and go when it goes.", remedy)
+        yield warned("the only backups are on this machine.", remedy)
 
 
 def check_certificate(server: Server) -> Iterator[Finding]:
-    """See that users meet a certificate of an authority's, for all names, which goes on being renewed."""
-    found, now = certificates.look(server), "python3 -m ops certificates"
+    """Check that the certificate is trusted, covers each name and is renewed."""
+    found, obtain = certificates.read_status(server), "python3 -m ops certificates"
     if not found:
-        yield warned("nothing is known of the certificate yet.", f"{LOGS} certbot")
+        yield warned("it has not been checked yet.", f"{LOGS} certbot")
     elif found["error"]:
-        yield failed(f"it fails since {found['failing_since']}: {found['error']}.", f"{LOGS} certbot; then {now}")
+        yield failed(f"it fails since {found['failing_since']}: {found['error']}.", f"{LOGS} certbot; then {obtain}")
     elif found["late"]:
-        yield failed(f"nobody has looked at it since {found['checked']}.", f"Does certbot run? {LOGS} certbot")
+        yield failed(f"it has not been checked since {found['checked']}.", f"Does certbot run? {LOGS} certbot")
     elif found["placeholder"]:
-        yield warned("users meet a self-signed placeholder.", f"When each name leads to this server: {now}")
-    elif found["days_left"] < SOON:
-        yield failed(f"it ends in {found['days_left']} days.", f"{LOGS} certbot; then {now}")
+        yield warned("it is a self-signed placeholder.", f"When each name resolves to this server: {obtain}")
+    elif found["days_left"] < MIN_DAYS:
+        yield failed(f"it expires in {found['days_left']} days.", f"{LOGS} certbot; then {obtain}")
     else:
-        yield from _names(server, found["names"], found["days_left"])
+        yield from _check_names(server, found["names"], found["days_left"])
 
 
-def _names(server: Server, known: list[str], days: float) -> Iterator[Finding]:
-    hosts = [host for host in server.hosts if not host.startswith(".") and host not in known]
+def _check_names(server: Server, covered: list[str], days: float) -> Iterator[Finding]:
+    hosts = [host for host in server.hosts if not host.startswith(".") and host not in covered]
     if hosts:
-        yield failed(f"it is not for {', '.join(hosts)}.", "python3 -m ops certificates")
+        yield failed(f"it does not cover {', '.join(hosts)}.", "python3 -m ops certificates")
     else:
-        yield passed(f"it is for {', '.join(known)}, and ends in {days:.0f} days.")
-
-
-def _service(job: str) -> str:
-    return "backup" if job in {"base", "dump"} else job
+        yield passed(f"it covers {', '.join(covered)} and expires in {days:.0f} days.")

@@ -43,10 +43,10 @@ def small_disk(data):
     before = settings.read_text()
     path = docker("volume", "inspect", "--format={{.Mountpoint}}", name).stdout.strip()
     settings.write_text(f"{before}BACKUP_FOLDER={path}\nBACKUP_FREE=64\n")
-    data.compose("up", "--detach", "--no-deps", "wal", "backup", "drill")
+    data.compose("up", "--detach", "--no-deps", "wal-receiver", "backup", "restore-drill")
     yield lambda script: docker("exec", name, "bash", "-euc", script)
     settings.write_text(before)
-    data.compose("up", "--detach", "--no-deps", "wal", "backup", "drill")
+    data.compose("up", "--detach", "--no-deps", "wal-receiver", "backup", "restore-drill")
     docker("rm", "--force", name)
     docker("volume", "rm", name)
     data.ops("backup")
@@ -58,11 +58,11 @@ def test_a_full_disk_stops_backups_and_not_the_database(data, small_disk):
     wait_for(lambda: not data.backup_faults() and len(names(data)) == 2, seconds=60)
     small_disk("dd if=/dev/zero of=/disk/filler bs=1M count=400 status=none || true")
     with Writer(data, data.token()) as writer:
-        wait_for(lambda: "are to stay free" in jobs(data)["wal"].get("error", ""), seconds=60)
+        wait_for(lambda: "must stay free" in jobs(data)["wal"].get("error", ""), seconds=60)
         done = data.ops("backup", check=False)
-        assert (done.returncode, "are to stay free" in done.stdout) == (1, True), done.stdout
-        assert "are to stay free" in jobs(data)["dump"]["error"]
-        assert "IT FAILS since" in data.ops("status").stdout
+        assert (done.returncode, "must stay free" in done.stdout) == (1, True), done.stdout
+        assert "must stay free" in jobs(data)["dump"]["error"]
+        assert "FAILING since" in data.ops("status").stdout
         assert not data.is_well("backup")
         writer.more()
         assert writer.refused == []
@@ -81,11 +81,11 @@ def test_a_drill_notices_what_a_restore_would_not_bring_back(data):
         data, f"{script}; sha256sum app.dump roles.sql fingerprint >SHA256SUMS", "s/^rows of public.products|[0-9]*/&9/"
     )
     done = data.ops("drill", check=False)
-    assert (done.returncode, "What was restored differs" in done.stdout) == (1, True), done.stdout
-    assert "What was restored differs" in jobs(data)["drill"]["error"]
+    assert (done.returncode, "The restored database differs" in done.stdout) == (1, True), done.stdout
+    assert "The restored database differs" in jobs(data)["drill"]["error"]
     data.ops("backup")
     done = data.ops("drill")
-    assert "is the live database" in done.stdout
+    assert "match the live database" in done.stdout
     assert "error" not in jobs(data)["drill"]
 
 

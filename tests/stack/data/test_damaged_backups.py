@@ -24,8 +24,8 @@ CASES = {  # the newest backup of which kind, what of it, what happens to it, an
     "a truncated file": ("base", "{full}/data/base/1/1259", TRUNCATE, "is damaged"),
     "a missing file": ("base", "{base}/data/global/pg_control", REMOVE, "is damaged"),
     "a corrupted manifest": ("base", "{base}/data/backup_manifest", FLIP, "is damaged"),
-    "a missing full backup": ("base", "{full}", REMOVE, "which is not there"),
-    "a missing segment": ("base", "{segment}", REMOVE, "lacks the segment"),
+    "a missing full backup": ("base", "{full}", REMOVE, "which is missing"),
+    "a missing segment": ("base", "{segment}", REMOVE, "lacks segment"),
     "a corrupted segment": ("base", "{segment}", EARLY, "is damaged"),
     "a truncated segment": ("base", "{segment}", TRUNCATE, "is damaged"),
     "a corrupted end": ("base", "{partial}", EARLY, "is damaged"),
@@ -51,10 +51,10 @@ def names(data):
     dump, base = shell(data, script).splitlines()
     lineage = base.partition("/base/")[0]
     full = shell(data, "ls -d $0/base/2*-full | tail -n 1", lineage)
-    data.compose("stop", "wal")  # it would go on writing into what was moved away
+    data.compose("stop", "wal-receiver")  # it would go on writing into what was moved away
     segments = shell(data, "ls -d $0/wal/*", lineage).splitlines()
     yield {"dump": dump, "base": base, "full": full, "segment": segments[-3], "partial": segments[-1]}
-    data.compose("start", "wal")
+    data.compose("start", "wal-receiver")
     wait_for(lambda: not data.backup_faults(), seconds=30)
 
 

@@ -61,7 +61,7 @@ def kill_at(step, process):
     kill_after(CHANCE.uniform(0, 1), process)
 
 
-STEPS = ("lay-out", "check", "flask", "change over", "start on", "serves")
+STEPS = ("unpack", "check", "flask", "cut over", "start on", "smoke")
 
 
 def test_killed_restores(data):

@@ -47,10 +47,10 @@ def store(data, tools):
     before = settings.read_text()
     store.serve(data)
     data.ops("backup")
-    data.compose("up", "--detach", "--no-deps", "offsite")
+    data.compose("up", "--detach", "--no-deps", "offsite-copy")
     wait_for(lambda: "succeeded" in offsite(data), seconds=60)
     yield store
-    data.compose("rm", "--stop", "--force", "offsite")
+    data.compose("rm", "--stop", "--force", "offsite-copy")
     settings.write_text(before)
     store.destroy()
 
@@ -62,7 +62,7 @@ def offsite(server):
 
 def copy(server):
     """Copy what there is now."""
-    server.compose("exec", "-T", "offsite", "sh", "/opt/backup/offsite.sh", "now")
+    server.compose("exec", "-T", "offsite-copy", "sh", "/opt/backup/offsite-copy.sh", "now")
 
 
 def test_what_is_copied_is_encrypted_and_kept_once(data, store):
@@ -90,25 +90,25 @@ def test_another_machine_begins_again_from_it(data, store, new_server, one):
     assert "Restored:" in done.stdout
     assert lost(other, writer) == []
     assert Writer(other, other.token()).write()
-    other.compose("rm", "--stop", "--force", "offsite")  # or two would copy to one place
+    other.compose("rm", "--stop", "--force", "offsite-copy")  # or two would copy to one place
 
 
 def test_a_copy_that_is_stopped_lets_go(data, store):
     """Stopped in the midst of a copy, it first takes its lock away, for which others would wait half an hour."""
-    data.compose("stop", "offsite")
+    data.compose("stop", "offsite-copy")
     before, kept, large = offsite(data)["name"], store.kilobytes(), data.folder / "backups/large"
     large.write_bytes(os.urandom(500 * 2**20))
     large.chmod(0o644)
     try:
         docker("update", "--cpus=0.2", store.name)
-        data.compose("up", "--detach", "--no-deps", "offsite")
+        data.compose("up", "--detach", "--no-deps", "offsite-copy")
         wait_for(lambda: store.kilobytes() > kept + 10_000, seconds=60)
-        data.compose("stop", "offsite")
+        data.compose("stop", "offsite-copy")
         assert (store.run("ls /data/locks"), offsite(data)["name"]) == ("", before)
     finally:
         large.unlink()
         docker("update", "--cpus=2", store.name)
-        data.compose("up", "--detach", "--no-deps", "offsite")
+        data.compose("up", "--detach", "--no-deps", "offsite-copy")
 
 
 @pytest.mark.usefixtures("store")
@@ -116,16 +116,16 @@ def test_another_password_opens_nothing(data):
     """With a wrong password it is said which file is wrong; the copying is loud, and the live database left alone."""
     right = (data.folder / "secrets/restic_password").read_text()
     data.give_secret("restic_password", "wrong")
-    data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite")
+    data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite-copy")
     try:
         done = data.ops("restore", "--offsite", "--yes", check=False)
-        says = "secrets/restic_password does not open RESTIC_REPOSITORY"
+        says = "secrets/restic_password is not the password of RESTIC_REPOSITORY"
         assert (done.returncode, says in done.stdout) == (1, True), done.stdout
         wait_for(lambda: says in offsite(data).get("error", ""), seconds=60)
         assert data.ask("/api/products?limit=1").status == 200
     finally:
         data.give_secret("restic_password", right)
-        data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite")
+        data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite-copy")
     wait_for(lambda: "error" not in offsite(data), seconds=60)
 
 
@@ -135,7 +135,7 @@ def test_a_place_that_is_away_is_loud_and_stops_nothing_else(data, store):
     try:
         data.ops("backup")
         wait_for(lambda: "error" in offsite(data), seconds=120)
-        assert "IT FAILS since" in data.ops("status").stdout
+        assert "FAILING since" in data.ops("status").stdout
     finally:
         docker("network", "connect", f"{data.name}_outside", store.name)
     wait_for(lambda: "error" not in offsite(data), seconds=120)

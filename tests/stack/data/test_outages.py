@@ -40,7 +40,7 @@ def clients(stack, token, path):
 
 @contextmanager
 def outage(stack, service, down, back):
-    """Take a backend away around the block; at the end all is well again, in the same process."""
+    """Take a backend away around the block; at the end all has recovered, in the same process."""
     started = stack.inspect("web")["State"]["StartedAt"]
     stack.compose(down, service)
     yield

@@ -92,9 +92,9 @@ def test_it_asks_first(data):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--to", "2020-01-01T00:00:00Z"), "What can be reached:"),
+        (("--to", "2020-01-01T00:00:00Z"), "Available:"),
         (("--to", "2020-01-01 00:00"), "has no time zone"),
-        (("--to", "yesterday"), "is no time"),
+        (("--to", "yesterday"), "is not a time"),
         (("--backup", "20200101T000000Z-full"), "There is no backup '20200101T000000Z-full'"),
     ],
 )

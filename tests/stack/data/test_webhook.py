@@ -1,4 +1,4 @@
-"""Whoever asked for it is told when a backup fails, and when all is well again."""
+"""Whoever asked for it is told when a backup fails, and when all has recovered."""
 
 import json
 
@@ -17,9 +17,9 @@ def heard(data, image):
     before = settings.read_text()
     data.give_secret("webhook_url", listener.url("/hook"))
     settings.write_text(f"{before}COMPOSE_PROFILES=webhook\nWEBHOOK_SECONDS=1\n")
-    data.compose("up", "--detach", "--no-deps", "webhook")
+    data.compose("up", "--detach", "--no-deps", "backup-webhook")
     yield lambda: [json.loads(body)["text"] for body in listener.received_texts("/hook")]
-    data.compose("rm", "--stop", "--force", "webhook")
+    data.compose("rm", "--stop", "--force", "backup-webhook")
     settings.write_text(before)
     listener.destroy()
 
@@ -27,12 +27,12 @@ def heard(data, image):
 def test_a_failure_and_its_end_are_told(data, heard):
     """A stream that stops is told once, with the reason, and once more when it goes on; nothing else is."""
     data.compose("pause", "db")
-    data.compose("restart", "wal")
+    data.compose("restart", "wal-receiver")
     try:
         wait_for(heard, seconds=60)
     finally:
         data.compose("unpause", "db")
-    wait_for(lambda: f"{data.name}: wal is well again" in heard(), seconds=60)
+    wait_for(lambda: f"{data.name}: wal has recovered" in heard(), seconds=60)
     told = heard()
     assert [text.startswith(f"{data.name}: wal: ") for text in told] == [True, False]
-    assert told[1] == f"{data.name}: wal is well again"
+    assert told[1] == f"{data.name}: wal has recovered"

@@ -1,4 +1,4 @@
-"""Certificates look after themselves: the first one, its renewal, and one that fails, as users see it meanwhile."""
+"""Certificates in production: the first one, automatic renewal, and a failed renewal, under load."""
 
 import socket
 import ssl
@@ -16,11 +16,11 @@ HOSTS = (HOST, "www.shop.example")
 LIFETIME = 60  # seconds; a renewal is due after half of it
 SLOWEST = 2.0
 MANY = 3000  # requests
-later = pytest.mark.usefixtures("obtained")  # there is a certificate
+needs_certificate = pytest.mark.usefixtures("obtained")
 
 
 def certificate(server, host=HOST):
-    """Return the certificate that users meet, in bytes."""
+    """Return the certificate that nginx serves, in DER."""
     with (
         socket.create_connection(("127.0.0.1", server.https), timeout=5) as plain,
         TLS.wrap_socket(plain, server_hostname=host) as connection,
@@ -30,7 +30,7 @@ def certificate(server, host=HOST):
 
 @pytest.fixture(scope="module")
 def site(new_server, one):
-    """A server with two names, on which a release serves under the placeholder that init has made."""
+    """A server with two names and a live release, under the placeholder of init."""
     server = new_server()
     settings = server.folder / ".env"
     text = settings.read_text().replace(f"TRUSTED_HOSTS={HOST}", f"TRUSTED_HOSTS={','.join(HOSTS)}")
@@ -41,20 +41,20 @@ def site(new_server, one):
 
 @pytest.fixture(scope="module")
 def placeholder(site):
-    """The certificate that users meet before there is a real one."""
+    """The certificate that nginx serves first."""
     return certificate(site)
 
 
 @pytest.fixture(scope="module")
 def load(site):
-    """A light load, from before the first certificate to the end."""
+    """A light load from before the first certificate to the end."""
     with Load(site.https, HOST, site.token(), keeping=3, fresh=2, rate=10) as load:
         yield load
 
 
 @pytest.fixture(scope="module")
 def authority(site, tmp_path_factory):
-    """An ACME server whose certificates live for a minute."""
+    """An ACME server whose certificates are valid for a minute."""
     made = Authority(site, HOSTS, tmp_path_factory.mktemp("acme"), LIFETIME)
     try:
         made.start()
@@ -65,71 +65,72 @@ def authority(site, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def obtained(site, placeholder, load, authority):  # noqa: ARG001 - in this order
-    """What `python3 -m ops certificates` printed."""
+    """The output of `python3 -m ops certificates`."""
     return site.ops("certificates").stdout
 
 
-def known(server):
-    """Return what the status tells of the certificate."""
+def status(server):
+    """Return the certificate's status."""
     return server.status()["certificate"]
 
 
-def leads_to(server):
-    """Return the pair that nginx is given."""
-    return server.compose("exec", "-T", "certbot", "readlink", "/certificates/live").stdout.strip()
+def live_file(server):
+    """Return the file that certificates/live/fullchain.pem resolves to."""
+    path = "/certificates/live/fullchain.pem"
+    return server.compose("exec", "-T", "certbot", "readlink", "-f", path).stdout.strip()
 
 
 def logs(server, service):
-    """Return all that a service has logged."""
+    """Return a service's log."""
     done = server.compose("logs", "--no-color", "--no-log-prefix", service)
     return done.stdout + done.stderr
 
 
-def start(server):
-    """Return the moment at which nginx was started."""
+def nginx_start(server):
+    """Return when nginx was started."""
     return docker("inspect", "--format={{.State.StartedAt}}", f"{server.name}-nginx-1").stdout
 
 
-def test_nginx_starts_before_there_is_a_certificate(site, placeholder):
-    """A new server serves at once, under a placeholder, and says that it is one."""
+def test_placeholder_before_the_first_certificate(site, placeholder):
+    """A new server serves a placeholder at once, and reports it."""
     assert placeholder
     assert "a self-signed placeholder" in site.ops("status").stdout
 
 
 def test_the_first_certificate(site, placeholder, obtained):
-    """One command gets a certificate for every name, and ends when users meet it."""
+    """One command obtains a certificate for every name and waits until nginx serves it."""
     assert certificate(site) != placeholder
-    assert set(known(site)["names"]) == set(HOSTS)
-    assert "Pebble" in known(site)["issuer"]
+    assert set(status(site)["names"]) == set(HOSTS)
+    assert "Pebble" in status(site)["issuer"]
     assert "days left, by" in obtained
 
 
-@later
-def test_it_is_ecdsa(site):
-    """Its key is an elliptic curve's, as small and quick as users' devices like it."""
+@needs_certificate
+def test_ecdsa(site):
+    """The key is ECDSA P-256."""
     chain = ssl.DER_cert_to_PEM_cert(certificate(site))
     text = site.compose("exec", "-T", "nginx", "sh", "-c", 'echo "$0" | openssl x509 -noout -text', chain).stdout
     assert "id-ecPublicKey" in text
     assert "prime256v1" in text
 
 
-@later
-def test_a_renewal_by_itself(site):
-    """Before it ends it is renewed, and users meet the new one without any command, restart or failed request."""
-    before, started, pair = certificate(site), start(site), leads_to(site)
-    wait_for(lambda: leads_to(site) != pair, seconds=LIFETIME + 30, pause=0.5)
+@needs_certificate
+def test_automatic_renewal(site):
+    """Before it expires the certificate is renewed and served, without a command or a restart."""
+    before, started, file = certificate(site), nginx_start(site), live_file(site)
+    wait_for(lambda: live_file(site) != file, seconds=LIFETIME + 30, pause=0.5)
     wait_for(lambda: certificate(site) != before, seconds=60, pause=0.5)
-    assert start(site) == started
+    assert nginx_start(site) == started
 
 
-@later
-def test_a_renewal_that_fails_is_loud(site, authority):
-    """With the authority away the old one goes on; the status, the log, the metric and the health say that it fails."""
-    authority.leave()
+@needs_certificate
+def test_failed_renewal_is_reported(site, authority):
+    """While the authority is unreachable the old one is served; status, log, metric and health check report it."""
+    authority.disconnect()
     try:
-        found = wait_for(lambda: known(site)["error"] and known(site), seconds=LIFETIME + 30, pause=1)
+        found = wait_for(lambda: status(site)["error"] and status(site), seconds=LIFETIME + 30, pause=1)
         assert found["failing_since"]
-        assert "IT FAILS since" in site.ops("status").stdout
+        assert "FAILING since" in site.ops("status").stdout
         assert '"level": "ERROR", "logger": "certificates"' in logs(site, "certbot")
         assert "\ncertificate_renewal_failing 1\n" in metrics(site)
         assert not site.is_well("certbot")
@@ -138,14 +139,14 @@ def test_a_renewal_that_fails_is_loud(site, authority):
         assert failed.returncode == 1
         assert "pebble" in failed.stdout
     finally:
-        authority.come_back()
+        authority.reconnect()
 
 
-@later
-def test_it_recovers_by_itself(site):
-    """When the authority answers again, the next attempt renews, and all is quiet."""
+@needs_certificate
+def test_automatic_recovery(site):
+    """Once the authority responds again, the next attempt renews and clears the error."""
     before = certificate(site)
-    wait_for(lambda: not known(site)["error"], seconds=60, pause=1)
+    wait_for(lambda: not status(site)["error"], seconds=60, pause=1)
     wait_for(lambda: certificate(site) != before, seconds=60, pause=1)
     assert "\ncertificate_renewal_failing 0\n" in metrics(site)
 
@@ -153,9 +154,9 @@ def test_it_recovers_by_itself(site):
 BAD = "mkdir -p bad && echo nonsense >bad/fullchain.pem && echo nonsense >bad/privkey.pem && ln -sfn bad live"
 
 
-@later
-def test_what_is_no_certificate_is_not_taken_up(site):
-    """What somebody puts there and is no certificate is refused: nginx says so, and goes on with what it has."""
+@needs_certificate
+def test_invalid_certificate_is_not_loaded(site):
+    """Nginx logs an invalid certificate and keeps serving the one it has."""
     site.compose("stop", "certbot")
     before, real = certificate(site), (site.folder / "certificates/live").readlink()
     try:
@@ -167,43 +168,43 @@ def test_what_is_no_certificate_is_not_taken_up(site):
         site.compose("start", "certbot")
 
 
-@later
-def test_what_is_no_certificate_is_put_right(site):
-    """While certbot is at work, a real one is in its place again before nginx would have to do without."""
+@needs_certificate
+def test_invalid_certificate_is_replaced(site):
+    """The certbot service links the valid certificate again."""
     place(site, BAD)
     try:
-        wait_for(lambda: leads_to(site) != "bad", seconds=60, pause=0.5)
+        wait_for(lambda: "/bad/" not in live_file(site), seconds=60, pause=0.5)
     finally:
         place(site, "rm -r bad")
-    wait_for(lambda: not known(site)["error"], seconds=60, pause=1)
+    wait_for(lambda: not status(site)["error"], seconds=60, pause=1)
     assert site.ask("/health").status == 200
 
 
 def place(server, script):
-    """Change what lies in the server's certificates, as its owner."""
+    """Run a script in the server's certificates folder, as its owner."""
     folder = f"--volume={server.folder}/certificates:/given"
     docker("run", "--rm", "--network=none", "--user=101", folder, "--workdir=/given", "nginx:1.30", "sh", "-c", script)
 
 
-@later
+@needs_certificate
 def test_no_request_failed(load, figure):
-    """From the placeholder through every renewal, not one request failed or waited long."""
+    """From the placeholder through every renewal no request fails or is slow."""
     figure(f"certificates: {load.report}")
     assert load.report.total > MANY
     assert load.report.failures == []
     assert load.report.slowest < SLOWEST
 
 
-@later
-def test_the_challenge_is_answered_in_the_clear(site):
-    """What an authority asks for is looked for on port 80, where all else leads to HTTPS."""
+@needs_certificate
+def test_challenge_over_http(site):
+    """Nginx serves ACME challenges on port 80 and redirects all else to HTTPS."""
     assert ask(site.http, "/.well-known/acme-challenge/none", headers={"Host": HOST}).status == 404
     assert ask(site.http, "/.well-known/none", headers={"Host": HOST}).status == 308
 
 
-@later
-def test_keys_are_nginxs_alone(site):
-    """Each private key is readable for nginx' user and nobody else."""
+@needs_certificate
+def test_private_keys(site):
+    """Only nginx' user can read a private key."""
     keys = site.compose(
         "exec", "-T", "certbot", "find", "/certificates", "-name", "privkey*.pem", "-type", "f"
     ).stdout.split()
@@ -212,7 +213,7 @@ def test_keys_are_nginxs_alone(site):
 
 
 def metrics(server):
-    """Return what Prometheus reads of certificates, as another container in the network does."""
+    """Return the certificate metrics, read from another container."""
     words = ("exec", "-T", "certbot", "python3", "-c")
     script = "import urllib.request as u; print(u.urlopen('http://nginx:8004/metrics/certificates').read().decode())"
     return server.compose(*words, script).stdout

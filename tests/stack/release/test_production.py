@@ -13,7 +13,7 @@ from tests.support.stack.compose import docker
 from tests.support.stack.confinement import has_default_route, privileges_beyond, processes
 from tests.support.stack.server import HOST
 
-DATA = ("db", "wal", "backup", "drill", "redis-cache", "redis-sessions")
+DATA = ("db", "wal-receiver", "backup", "restore-drill", "redis-cache", "redis-sessions")
 USERS = {"nginx": "101", "certbot": "101", "web": "10001", **dict.fromkeys(DATA, "999")}
 services = pytest.mark.parametrize("service", USERS)
 
@@ -125,9 +125,9 @@ def test_a_service_has_only_the_secrets_that_it_needs(server, named):
         "certbot": [],
         "web": ["cache_url", "database_url", "secret_key"],
         "db": ["app_password", "backup_password", "monitor_password", "owner_password", "postgres_password"],
-        "wal": ["backup_password"],
+        "wal-receiver": ["backup_password"],
         "backup": ["backup_password"],
-        "drill": ["app_password", "backup_password", "monitor_password", "owner_password", "postgres_password"],
+        "restore-drill": ["app_password", "backup_password", "monitor_password", "owner_password", "postgres_password"],
         "redis-cache": ["cache", "cache_acl"],
         "redis-sessions": ["sessions", "sessions_acl"],
     }

@@ -48,7 +48,7 @@ class FakeDocker:
     fail: object = lambda _words: None  # raises to let a command fail, or to be killed before it
     after: object = lambda _words: None  # likewise, when it is done
     unpack: object = None  # copies the bundle of an image
-    care: object = lambda _words: ""  # what deploy/certbot/care.py does
+    renew: object = lambda _words: ""  # what deploy/certbot/renew.py does
     compose: str = "2.40.1\n"
     root: str = "/nowhere/docker"
     repository: str = ""  # the only one whose images the deploy key may bring
@@ -153,7 +153,7 @@ class FakeDocker:
         if "/opt/postgres/read_only.sh" in argv:
             self.read_only = argv[-1] == "on"
             return ""
-        return self.care(argv[3:]) or ""
+        return self.renew(argv[3:]) or ""
 
     def _dump(self, _words):
         assert self.read_only

@@ -1,4 +1,4 @@
-"""An ACME server of our own (pebble) beside a server's nginx: its certificates live as long as a test wants."""
+"""An ACME server (pebble) on the network of a server's nginx."""
 
 import json
 import secrets
@@ -6,11 +6,11 @@ import secrets
 from tests.support.stack.compose import docker
 
 IMAGE = "ghcr.io/letsencrypt/pebble:2.10.0"
-OWN = ("digitalSignature,keyCertSign", "critical,CA:TRUE", "DNS:pebble")  # of its own HTTPS, which vouches for itself
+EXTENSIONS = ("keyUsage=digitalSignature,keyCertSign", "basicConstraints=critical,CA:TRUE", "subjectAltName=DNS:pebble")
 
 
 class Authority:
-    """A container in the network of a server's nginx, which it finds under the names that it certifies."""
+    """A pebble container that resolves the certified names to the server's nginx."""
 
     def __init__(self, server, hosts, folder, lifetime):
         self.server, self.hosts = server, hosts
@@ -31,9 +31,9 @@ class Authority:
         self.config.chmod(0o644)
 
     def start(self):
-        """Start it, where certbot looks for it."""
-        self._make_own_certificate()
-        address = self.address_of_nginx()
+        """Start pebble, under the name in ACME_SERVER."""
+        self._create_https_certificate()
+        address = self.nginx_address()
         docker(
             *["run", "--detach", f"--name={self.name}", f"--network={self.server.name}_outside"],
             *["--network-alias=pebble", "--env=PEBBLE_VA_NOSLEEP=1", "--env=PEBBLE_WFE_NONCEREJECT=0"],
@@ -43,29 +43,27 @@ class Authority:
         script = 'printf "%s" "$0" >/certificates/acme-ca.pem'
         self.server.compose("exec", "-T", "certbot", "sh", "-c", script, (self.folder / "cert.pem").read_text())
 
-    def _make_own_certificate(self):
-        usage, basic, names = OWN
-        extensions = [f"keyUsage={usage}", f"basicConstraints={basic}", f"subjectAltName={names}"]
+    def _create_https_certificate(self):
         docker(
             *["run", "--rm", "--network=none", f"--volume={self.folder}:/made", "--workdir=/made"],
             *["--entrypoint=openssl", "nginx:1.30", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2"],
-            *["-subj", "/CN=pebble", *[word for each in extensions for word in ("-addext", each)]],
+            *["-subj", "/CN=pebble", *[word for each in EXTENSIONS for word in ("-addext", each)]],
             *["-keyout", "key.pem", "-out", "cert.pem"],
         )
 
-    def address_of_nginx(self):
-        """Return the address under which the names are to be found."""
+    def nginx_address(self):
+        """Return the address that the certified names resolve to."""
         container = json.loads(docker("inspect", f"{self.server.name}-nginx-1").stdout)[0]
         return container["NetworkSettings"]["Networks"][f"{self.server.name}_outside"]["IPAddress"]
 
-    def leave(self):
-        """Let nobody reach it; it keeps all that it knows, as an authority does."""
+    def disconnect(self):
+        """Make pebble unreachable; it keeps its state."""
         docker("network", "disconnect", f"{self.server.name}_outside", self.name)
 
-    def come_back(self):
-        """Let it be reached again."""
+    def reconnect(self):
+        """Make pebble reachable again."""
         docker("network", "connect", "--alias=pebble", f"{self.server.name}_outside", self.name)
 
     def destroy(self):
-        """Leave nothing behind."""
+        """Remove the container."""
         docker("rm", "--force", "--volumes", self.name, check=False)

@@ -48,8 +48,8 @@ def test_metrics_are_used():
     ("job", "path"),
     [
         ("active-upstream", "nginx/snippets/metrics.conf"),
-        ("certificates", "deploy/certbot/care.py"),
-        ("backups", "deploy/backup/care.sh"),
+        ("certificates", "deploy/certbot/status.py"),
+        ("backups", "deploy/backup/schedule.sh"),
     ],
 )
 def test_bundle_writes_its_metrics(job, path):

@@ -66,8 +66,8 @@ class Shop:
             "ops/__main__.py",
             "deploy/postgres/roles.sh",
             "deploy/pgbouncer/start.sh",
-            "deploy/certbot/care.py",
-            "deploy/backup/care.sh",
+            "deploy/certbot/renew.py",
+            "deploy/backup/schedule.sh",
             "deploy/observability/prometheus.yml",
         ):
             (bundle / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`upgrade`: the database moves to a newer Postgres, or stays where it is and takes writes again."""
+"""Tests of `upgrade`: the database moves to a newer Postgres, or stays and becomes writable again."""
 
 import pytest
 
@@ -10,8 +10,8 @@ from tests.unit.ops.release.test_killed import Death, Killed
 
 
 @pytest.fixture
-def make_site(make_shop):
-    """Return a function that makes a server on which a release serves, with a backup."""
+def make_server(make_shop):
+    """Return a function that makes a server with a live release and a backup."""
 
     def make(name="shop"):
         shop = make_shop(name)
@@ -22,13 +22,13 @@ def make_site(make_shop):
 
 
 def run(shop, major=19):
-    """Move to another version, agreed to beforehand."""
-    upgrade.upgrade(shop.server(), major, agreed=True)
+    """Upgrade without asking."""
+    upgrade.upgrade(shop.server(), major, assume_yes=True)
 
 
-def test_upgraded(make_site):
-    """What was dumped while nothing could be written is what serves, by the newer version, and it takes writes."""
-    shop = make_site()
+def test_upgraded(make_server):
+    """The newer version serves the dump of the read-only database, and is writable."""
+    shop = make_server()
     run(shop)
     assert shop.docker.filled[shop.docker.database] == STEPS
     assert shop.docker.database == database.volume(shop.server()) != "shop_db"
@@ -38,18 +38,18 @@ def test_upgraded(make_site):
 
 
 @pytest.mark.parametrize("major", [17, 18])
-def test_no_newer(make_site, major):
-    """A version that is not newer is refused before anything is done."""
-    shop = make_site()
-    with pytest.raises(PreconditionError, match="The database is of Postgres 18"):
+def test_not_newer(make_server, major):
+    """A version that is not newer is refused before any change."""
+    shop = make_server()
+    with pytest.raises(PreconditionError, match="The database runs Postgres 18"):
         run(shop, major)
     assert shop.docker.read_only is False
 
 
 @pytest.mark.parametrize("step", ["read_only.sh on", "now dump", *STEPS, " ready"])
-def test_failed(make_site, step):
-    """Whatever fails before it is replaced, the old version serves, takes writes again, and nothing is left behind."""
-    shop = make_site()
+def test_failed(make_server, step):
+    """A failure before the cutover leaves the old version writable and nothing behind."""
+    shop = make_server()
     shop.docker.fail = failing(step)
     with pytest.raises(OpsError):
         run(shop)
@@ -59,10 +59,10 @@ def test_failed(make_site, step):
 
 
 @pytest.mark.parametrize("hook", ["fail", "after"])
-def test_killed(make_site, hook):
-    """Killed at any command, the next one of any kind lets the database serve that .env names, and take writes."""
+def test_killed(make_server, hook):
+    """After a kill at any command, the next command starts the database that .env names, writable."""
     for place in range(60):
-        shop = make_site(f"shop-{place}")
+        shop = make_server(f"shop-{place}")
         setattr(shop.docker, hook, Death(place))
         try:
             run(shop)

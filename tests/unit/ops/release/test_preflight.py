@@ -91,7 +91,9 @@ def test_carers(shop):
     """A release that serves starts what cares for certificates and backups; that it could not is noted."""
     found = colours.find(shop.server(), shop.fetched("second").name)
     assert preflight.install(shop.server(), found) == ""
-    assert any(done.endswith(" up --detach --no-deps certbot wal backup drill") for done in shop.docker.done)
+    assert any(
+        done.endswith(" up --detach --no-deps certbot wal-receiver backup restore-drill") for done in shop.docker.done
+    )
     shop.docker.fail = failing(" certbot")
     assert preflight.install(shop.server(), found).startswith("not all is cared for: ")
 
@@ -102,7 +104,9 @@ def test_watchers(shop):
     found = colours.find(shop.server(), shop.fetched("second").name)
     shop.docker.fail = failing("grafana")
     assert "grafana" in preflight.install(shop.server(), found)
-    assert any(done.endswith(" up --detach --no-deps certbot wal backup drill") for done in shop.docker.done)
+    assert any(
+        done.endswith(" up --detach --no-deps certbot wal-receiver backup restore-drill") for done in shop.docker.done
+    )
     shop.docker.fail = lambda _words: None
     preflight.install(shop.server(), found)
     assert any(done.endswith(" up --detach --no-deps prometheus grafana") for done in shop.docker.done)
@@ -118,8 +122,8 @@ def test_watchers_change(shop):
 @pytest.mark.parametrize(
     ("name", "services"),
     [
-        ("deploy/certbot/care.py", "certbot"),
-        ("deploy/backup/care.sh", "wal backup drill"),
+        ("deploy/certbot/renew.py", "certbot"),
+        ("deploy/backup/schedule.sh", "wal-receiver backup restore-drill"),
         ("deploy/observability/prometheus.yml", "prometheus"),
     ],
 )

@@ -158,7 +158,7 @@ def test_backups_that_are_late_or_fail(backed_up, job, state, says):
     """A job that is late or fails is named, with where to look."""
     note(backed_up, job, **state)
     found, text = only(sidecars.check_backups, backed_up.server())
-    service = {"base": "backup", "dump": "backup"}.get(job, job)
+    service = sidecars.SERVICES[job]
     assert (found, text.startswith(f"{job} {says}"), text.endswith(f"logs {service}")) == (FAIL, True, True)
 
 
@@ -173,7 +173,7 @@ def test_backups_before_the_first_deploy(new_shop):
     assert only(sidecars.check_backups, new_shop.server())[0] == WARN
 
 
-@pytest.mark.parametrize(("optional", "state"), [({}, WARN), ({"offsite": {}}, PASS)])
+@pytest.mark.parametrize(("optional", "state"), [({}, WARN), ({"offsite-copy": {}}, PASS)])
 def test_offsite(shop, optional, state):
     """Backups on this machine alone are worth a warning."""
     shop.docker.optional = optional
@@ -181,25 +181,25 @@ def test_offsite(shop, optional, state):
 
 
 def certificate(shop, days=60.0, **details):
-    """Write down how the certificate stands, as deploy/certbot/care.py does."""
+    """Write down how the certificate stands, as deploy/certbot/status.py does."""
     end, now = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + left)) for left in (days * 86400, 0))
     known = {"names": ["shop.example"], "issuer": "CN=Authority", "placeholder": False, "not_after": end, "error": ""}
     (shop.folder / "certificates").mkdir()
-    text = json.dumps({**known, "failing_since": None, "checked": now, "every": 43200, **details})
+    text = json.dumps({**known, "failing_since": None, "checked": now, "interval": 43200, **details})
     (shop.folder / "certificates/status.json").write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("details", "state", "says"),
     [
-        ({}, PASS, "it is for shop.example, and ends in 60 days."),
-        ({"days": 8}, PASS, "ends in 8 days"),
-        ({"days": 6}, FAIL, "it ends in 6.0 days"),
-        ({"days": -1}, FAIL, "it ends in -1.0 days"),
+        ({}, PASS, "it covers shop.example and expires in 60 days."),
+        ({"days": 8}, PASS, "expires in 8 days"),
+        ({"days": 6}, FAIL, "it expires in 6.0 days"),
+        ({"days": -1}, FAIL, "it expires in -1.0 days"),
         ({"placeholder": True}, WARN, "a self-signed placeholder"),
         ({"error": "no such name", "failing_since": "yesterday"}, FAIL, "it fails since yesterday: no such name."),
-        ({"checked": "2020-01-01T00:00:00Z"}, FAIL, "nobody has looked at it since 2020-01-01T00:00:00Z"),
-        ({"names": ["other.example"]}, FAIL, "it is not for shop.example."),
+        ({"checked": "2020-01-01T00:00:00Z"}, FAIL, "it has not been checked since 2020-01-01T00:00:00Z"),
+        ({"names": ["other.example"]}, FAIL, "it does not cover shop.example."),
     ],
 )
 def test_certificate(shop, details, state, says):
