@@ -1,4 +1,4 @@
-"""Applications in memory, what they log, and a root logger that is as it was after each test."""
+"""In-memory applications, their logs and their metrics."""
 
 import io
 import json
@@ -13,13 +13,13 @@ from app import create_app
 from app.observability.logging import JSONFormatter
 from app.observability.metrics import book
 
-# No deadline: what is measured would be how busy the machine is.
+# No deadline: it would measure the load of the machine.
 settings.register_profile("unit", max_examples=40, deadline=None)
 settings.load_profile("unit")
 
 
 class Log:
-    """What was logged, a line a record."""
+    """Captured log lines."""
 
     def __init__(self, formatter):
         self.stream = io.StringIO()
@@ -28,18 +28,18 @@ class Log:
 
     @property
     def lines(self):
-        """The lines as they were written."""
+        """The formatted lines."""
         return self.stream.getvalue().splitlines()
 
     @property
     def records(self):
-        """The lines, read as JSON."""
+        """The lines, parsed as JSON."""
         return [json.loads(line) for line in self.lines]
 
 
 @pytest.fixture(autouse=True)
-def _same_logging(monkeypatch):
-    """Take away what an application's logging configuration left: the next test's output is not this one's."""
+def _restore_logging(monkeypatch):
+    """Undo an application's logging configuration after each test."""
     for module, name in ((sys, "excepthook"), (threading, "excepthook"), (logging, "raiseExceptions")):
         monkeypatch.setattr(module, name, getattr(module, name))
     root = logging.getLogger()
@@ -50,7 +50,7 @@ def _same_logging(monkeypatch):
 
 
 def build(**environ):
-    """Build an application for testing from the given settings, which answers an exception as in production."""
+    """Build an application that handles exceptions as in production."""
     app = create_app("testing", environ=environ)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     return app
@@ -64,7 +64,7 @@ def make_app():
 
 @pytest.fixture(scope="session")
 def shared_app():
-    """An application behind a proxy, for tests that change nothing in it; /raise raises what its `raises` returns."""
+    """An application behind a proxy, for tests that do not change it; /raise calls its `raises`."""
     app = build(TRUSTED_PROXIES="1")
 
     @app.route("/raise")
@@ -76,19 +76,19 @@ def shared_app():
 
 @pytest.fixture
 def app(make_app):
-    """An application with an SQLite database in memory and the cache in the process."""
+    """An application with an in-memory SQLite database and the in-process cache."""
     return make_app()
 
 
 @pytest.fixture
 def client(app):
-    """Asks that application."""
+    """Return a client of the application."""
     return app.test_client()
 
 
 @pytest.fixture
 def logged():
-    """Return a function that begins to record what is logged, by default as JSON."""
+    """Return a function that starts to capture logs, by default as JSON."""
 
     def begin(formatter=None):
         log = Log(formatter or JSONFormatter("r1"))

@@ -1,34 +1,65 @@
-"""The factory: settings come from its argument alone, and bad ones stop it before anything is opened."""
+"""The application factory: its settings, and the order of middleware and extensions."""
 
 import os
+import sys
 
 import pytest
 
-from app import create_app
+from app import EXTENSIONS, create_app
 from config import ConfigError
 
+PATH_OF_A_REQUEST = [
+    "app.observability.metrics_endpoint",
+    "app.observability.http_metrics",
+    "werkzeug.middleware.proxy_fix",
+    "app.http.access_log",
+    "app.routes.health",
+    "app.http.cache_control",
+]
 
-def test_unusable_settings():
-    """With settings that cannot be used there is no application."""
+
+def test_invalid_settings():
+    """Invalid settings raise ConfigError."""
     with pytest.raises(ConfigError, match="SECRET_KEY"):
         create_app("production", environ={})
 
 
-def test_settings_come_from_the_argument(monkeypatch):
-    """What the process's own environment says does not reach an application that was given another."""
+def test_settings_from_the_argument(monkeypatch):
+    """An explicit environment replaces the process's environment."""
     monkeypatch.setitem(os.environ, "RELEASE", "from-the-process")
     assert create_app("testing", environ={"RELEASE": "given"}).config["RELEASE"] == "given"
     assert create_app("testing", environ={}).config["RELEASE"] == "unknown"
 
 
-def test_settings_come_from_the_environment(monkeypatch):
-    """By default it is the process's."""
+def test_settings_from_the_environment(monkeypatch):
+    """The default is the process's environment."""
     monkeypatch.setitem(os.environ, "RELEASE", "from-the-process")
     assert create_app("testing").config["RELEASE"] == "from-the-process"
 
 
-def test_applications_do_not_share():
-    """Two applications in one process have each their own cache, probes and settings."""
-    one, other = create_app("testing", environ={}), create_app("testing", environ={})
+def test_applications_share_no_state():
+    """Two applications in one process have separate caches, probes and circuit breakers."""
+    first, second = create_app("testing", environ={}), create_app("testing", environ={})
     for name in ("cache", "probes", "database_breaker"):
-        assert one.extensions[name] is not other.extensions[name]
+        assert first.extensions[name] is not second.extensions[name]
+
+
+def test_order_at_run_time(shared_app):
+    """A request enters middleware, hooks, view and response hooks in the listed order."""
+    entered = {}
+    sys.setprofile(lambda frame, event, _: event == "call" and entered.setdefault(frame.f_globals["__name__"]))
+    try:
+        shared_app.test_client().get("/health")
+    finally:
+        sys.setprofile(None)
+    assert [module for module in entered if module in PATH_OF_A_REQUEST] == PATH_OF_A_REQUEST
+
+
+def test_order_of_hooks(shared_app):
+    """Hooks run in the order of the list before a request, and in reverse after it."""
+    order = [extension.__name__ for extension in EXTENSIONS]
+    before = [hook.__module__ for hook in shared_app.before_request_funcs.get(None, [])]
+    after = [hook.__module__ for hook in shared_app.after_request_funcs.get(None, [])]
+    for hooks in (before, after):
+        known = [order.index(module) for module in hooks if module in order]
+        assert known == sorted(known)

@@ -1,4 +1,4 @@
-"""Idempotency-Key, on both databases: one request, however often it is sent."""
+"""Idempotency-Key, on both databases."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from tests.support.integration.client import product
 
 @pytest.fixture
 def send(client, auth):
-    """Create a product with a key, by default always the same and by the same client."""
+    """Create a product with a key, by default always with the same key and client."""
     return lambda body, key="k-1", headers=auth: client.post(
         "/api/products", json=body, headers=headers | {"Idempotency-Key": key}
     )
@@ -23,7 +23,7 @@ def send(client, auth):
 
 @pytest.fixture
 def count(app):
-    """Return how many rows a table has."""
+    """Return a function that counts the rows of a table."""
 
     def read(model):
         with app.app_context():
@@ -32,8 +32,8 @@ def count(app):
     return read
 
 
-def test_a_repeated_request_is_done_once(send, count):
-    """The second answer is the first one, down to the ETag and the address, and nothing is made again."""
+def test_repeated_request(send, count):
+    """A repeated request gets the first response, including ETag and location, and has no effect."""
     body = product()
     first, second = send(body), send(body)
     assert (first.status_code, second.status_code, count(Product)) == (201, 201, 1)
@@ -42,41 +42,41 @@ def test_a_repeated_request_is_done_once(send, count):
     assert ("Idempotent-Replayed" in first.headers, second.headers["Idempotent-Replayed"]) == (False, "true")
 
 
-def test_another_body_is_refused(send, count):
-    """A key that was used with another body answers 422, names the header, and makes nothing."""
+def test_different_body(send, count):
+    """A used key with a different body gets 422 and has no effect; the error names the header."""
     send(product())
-    answer = send(product())
-    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "Idempotency-Key")
+    response = send(product())
+    assert (response.status_code, response.json["errors"][0]["field"]) == (422, "Idempotency-Key")
     assert count(Product) == 1
 
 
-def test_what_counts_is_what_was_meant(client, auth, send):
-    """The same fields in another order, or a default written out, are the same request."""
+def test_equivalent_body(client, auth, send):
+    """Another order of the fields, or an omitted default, is the same request."""
     body = product()
     first = send(body)
     del body["description"]
-    turned = dict(reversed(body.items()))
-    again = client.post("/api/products", json=turned, headers=auth | {"Idempotency-Key": "k-1"})
+    reordered = dict(reversed(body.items()))
+    again = client.post("/api/products", json=reordered, headers=auth | {"Idempotency-Key": "k-1"})
     assert again.data == first.data
 
 
-def test_a_failed_request_leaves_the_key_free(send, count):
-    """A request that failed keeps no key, so that the same one may be sent again when it can succeed."""
-    taken = product()
-    send(taken, "other")
-    assert send(product(sku=taken["sku"])).status_code == 409
+def test_failed_request(send, count):
+    """A failed request stores no key, so that the client can retry with it."""
+    existing = product()
+    send(existing, "other")
+    assert send(product(sku=existing["sku"])).status_code == 409
     assert count(IdempotencyKey) == 1
     assert send(product()).status_code == 201
 
 
-def test_a_refused_request_leaves_the_key_free(send):
-    """A body that was not valid keeps no key."""
+def test_invalid_request(send):
+    """An invalid request stores no key."""
     assert send(product(price=-1)).status_code == 422
     assert send(product()).status_code == 201
 
 
-def test_a_key_belongs_to_its_token(app, send, count):
-    """Two clients that happen to choose the same key do not get each other's answers."""
+def test_keys_of_two_tokens(app, send, count):
+    """Two tokens with the same key do not get each other's responses."""
     body = product()
     send(body)
     assert send(body, headers=new_token(app, "products")).status_code == 409
@@ -84,16 +84,16 @@ def test_a_key_belongs_to_its_token(app, send, count):
     assert count(Product) == 2
 
 
-def test_an_expired_key_is_free(app, send):
-    """After its day a key may be used for another request."""
+def test_expired_key(app, send):
+    """An expired key can be used for another request."""
     send(product())
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(update(IdempotencyKey).values(expires_at=utc_now() - timedelta(seconds=1)))
     assert send(product()).status_code == 201
 
 
-def test_expired_keys_are_swept(app, send, count):
-    """Each new key takes expired ones away, a few at a time, and no live one."""
+def test_purge_of_expired_keys(app, send, count):
+    """Each new key deletes some expired keys, and no valid one."""
     send(product(), "live")
     with app.app_context(), db.engine.begin() as connection:
         token_id = connection.scalar(select(ApiToken.id))
@@ -105,23 +105,23 @@ def test_expired_keys_are_swept(app, send, count):
     assert count(IdempotencyKey) == 3
 
 
-def test_a_revoked_tokens_keys_go_with_it(app, send, count):
-    """When a token is revoked its keys are deleted, and no foreign key stands in the way."""
+def test_keys_of_a_revoked_token(app, send, count):
+    """Revoking a token deletes its keys."""
     send(product())
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(ApiToken.__table__.delete())
     assert count(IdempotencyKey) == 0
 
 
-def test_a_token_revoked_meanwhile(send, count, monkeypatch):
-    """A token that is revoked between the check and the write answers 401, and nothing is made."""
+def test_concurrent_revocation(send, count, monkeypatch):
+    """A token revoked between its lookup and the write gets 401, and the write has no effect."""
 
     def find_and_revoke(secret):
-        token = tokens_found(secret)
+        token = original_find(secret)
         tokens.revoke(token.name)
         return token
 
-    tokens_found = tokens.find
+    original_find = tokens.find
     monkeypatch.setattr(tokens, "find", find_and_revoke)
-    answer = send(product())
-    assert (answer.status_code, "WWW-Authenticate" in answer.headers, count(Product)) == (401, True, 0)
+    response = send(product())
+    assert (response.status_code, "WWW-Authenticate" in response.headers, count(Product)) == (401, True, 0)

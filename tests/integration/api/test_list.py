@@ -1,4 +1,4 @@
-"""The list of products, on both databases: filters, orders, pages."""
+"""The list of products, on both databases: filters, orders and pages."""
 
 import re
 from urllib.parse import quote
@@ -12,7 +12,7 @@ COLOURS = ("Amber", "blue", "Coral", "Émeraude")
 
 @pytest.fixture
 def add(client, auth):
-    """Add products that differ from a good one as told; return what the API answered."""
+    """Return a function that creates products with the given fields and returns the responses."""
 
     def send(*changes):
         return [client.post("/api/products", json=product(**change), headers=auth).json for change in changes]
@@ -22,31 +22,31 @@ def add(client, auth):
 
 @pytest.fixture
 def names(client):
-    """Return the names of the products that a query finds."""
+    """Return a function that lists the names of the products that match a query."""
     return lambda query: [item["name"] for item in client.get(f"/api/products?{query}").json["items"]]
 
 
-def pages(client, address):
-    """Walk from page to page as `Link: rel="next"` leads; yield each page's items."""
-    while address:
-        answer = client.get(address)
-        assert answer.status_code == 200, answer.text
-        yield answer.json["items"]
-        address = next(iter(re.findall(r'<([^>]+)>; rel="next"', answer.headers.get("Link", ""))), None)
+def pages(client, url):
+    """Follow `Link: rel="next"` and yield each page's items."""
+    while url:
+        response = client.get(url)
+        assert response.status_code == 200, response.text
+        yield response.json["items"]
+        url = next(iter(re.findall(r'<([^>]+)>; rel="next"', response.headers.get("Link", ""))), None)
 
 
-def test_words_begin_words(add, names):
-    """The text filter finds products where each word begins a word of the name or the description, in any case."""
+def test_search_by_prefix(add, names):
+    """Each word of a search matches the start of a word in the name or description, ignoring case."""
     add({"name": "Blue mug"}, {"name": "Red mug", "description": "with a BLUEBELL"}, {"name": "Redblue"})
     assert sorted(names("q=blue")) == ["Blue mug", "Red mug"]
     assert names("q=mu+bluebe") == ["Red mug"]
     assert names("q=nothing") == []
 
 
-def test_signs_in_the_text_filter_mean_nothing(add, names):
-    """What LIKE or a text query would take for an operator is searched for as text."""
+def test_operators_in_a_search(add, names):
+    """Operators of LIKE and of text queries have no effect."""
     add({"name": "Blue mug"})
-    assert names("q=b%25") == ["Blue mug"]  # per cent begins nothing; what is searched for is the b
+    assert names("q=b%25") == ["Blue mug"]  # matches the prefix b
     assert names("q=b_") == ["Blue mug"]
     assert names("q=blue+%26+!+mug") == ["Blue mug"]
     assert names("q='%3A*+blue") == ["Blue mug"]
@@ -64,96 +64,96 @@ FOUND = [
 ]
 
 
-@pytest.mark.parametrize(("name", "asked"), FOUND)
-def test_words_between_signs(add, names, name, asked):
-    """Whatever signs stand around a word, it is found, on both databases."""
+@pytest.mark.parametrize(("name", "search"), FOUND)
+def test_words_between_punctuation(add, names, name, search):
+    """A search finds a word between any punctuation."""
     add({"name": name}, {"name": "Another"})
-    assert names(f"q={quote(asked)}") == [name]
+    assert names(f"q={quote(search)}") == [name]
 
 
 def test_price_range(add, names):
-    """A price range holds both of its ends."""
+    """A price range includes both limits."""
     add(*({"name": f"P{price}", "price": price} for price in (9, 10, 15, 20, 21)))
     assert names("price_min=10&price_max=20&sort=price") == ["P10", "P15", "P20"]
 
 
 def test_currency(add, names):
-    """The currency filter leaves one currency, and goes together with the others."""
+    """The currency filter combines with the other filters."""
     add({"name": "E1", "currency": "EUR"}, {"name": "J1", "currency": "JPY"}, {"name": "J2", "currency": "JPY"})
     assert names("currency=JPY&sort=name") == ["J1", "J2"]
     assert names("currency=JPY&q=j2") == ["J2"]
 
 
-@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("sort", ["name", "price", "created_at"])
-def test_order(client, add, sort, backwards):
-    """Each order sorts by its column and then by the id, both ways, and names by code point on both databases."""
+def test_order(client, add, sort, descending):
+    """Each order sorts by its column, names by code point, and then by the id."""
     add(*({"name": name, "price": price} for price in (3, 1, 2) for name in COLOURS))
-    (items,) = pages(client, f"/api/products?limit=100&sort={'-' * backwards}{sort}")
+    (items,) = pages(client, f"/api/products?limit=100&sort={'-' * descending}{sort}")
     keys = [(item[sort], item["id"]) for item in items]
     assert len(keys) == 12
-    assert keys == sorted(keys, reverse=backwards)
+    assert keys == sorted(keys, reverse=descending)
 
 
 @pytest.mark.parametrize("sort", ["name", "-name", "price", "-price", "created_at", "-created_at"])
-def test_pages_hold_each_product_once(client, add, sort):
-    """Walking all pages meets each product exactly once, with equal prices, in each order and with each filter."""
-    wanted = sorted(item["id"] for item in add(*({"price": 1 + number % 2} for number in range(7))))
+def test_pages_are_complete(client, add, sort):
+    """All pages together contain each product once, in each order and with each filter."""
+    expected = sorted(item["id"] for item in add(*({"price": 1 + number % 2} for number in range(7))))
     for filters in ("", "&q=product", "&price_min=1", "&currency=EUR"):
-        walked = [item["id"] for page in pages(client, f"/api/products?limit=2&sort={sort}{filters}") for item in page]
-        assert sorted(walked) == wanted
+        listed = [item["id"] for page in pages(client, f"/api/products?limit=2&sort={sort}{filters}") for item in page]
+        assert sorted(listed) == expected
 
 
 @pytest.mark.parametrize("sort", ["name", "-created_at"])
-def test_rows_added_before_the_cursor(client, add, sort):
-    """Products that are added before the place where a reader is make him miss none and see none twice."""
-    wanted = {item["id"] for item in add(*({"name": f"M{number}"} for number in range(6)))}
-    walked = []
+def test_insert_before_the_cursor(client, add, sort):
+    """A product inserted before the cursor causes no gap and no duplicate."""
+    expected = {item["id"] for item in add(*({"name": f"M{number}"} for number in range(6)))}
+    listed = []
     for page in pages(client, f"/api/products?limit=2&sort={sort}"):
-        walked += [item["id"] for item in page]
+        listed += [item["id"] for item in page]
         add({"name": "A, before all"})
-    assert len(walked) == len(set(walked)) == 6
-    assert set(walked) == wanted
+    assert len(listed) == len(set(listed)) == 6
+    assert set(listed) == expected
 
 
-def test_a_deleted_place(client, auth, add):
-    """A cursor leads on where it pointed, though the product that it was made from is gone."""
+def test_deleted_product_at_the_cursor(client, auth, add):
+    """A cursor stays valid after its product is deleted."""
     first, *rest = add({"price": 1}, {"price": 2}, {"price": 3})
     page = client.get("/api/products?limit=1&sort=price").json
     client.delete(f"/api/products/{first['id']}", headers=auth | {"If-Match": "*"})
     assert client.get(f"/api/products?sort=price&cursor={page['next_cursor']}").json["items"] == rest
 
 
-def test_the_last_page_leads_nowhere(client, add):
-    """A page that is exactly full and the last has no next one."""
+def test_last_page(client, add):
+    """A full last page has no next page."""
     add({}, {})
-    answer = client.get("/api/products?limit=2")
-    assert (answer.json["next_cursor"], "Link" in answer.headers) == (None, False)
+    response = client.get("/api/products?limit=2")
+    assert (response.json["next_cursor"], "Link" in response.headers) == (None, False)
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1e1", "x", "", "9" * 5000, "%D9%A1"])
-def test_limit_bounds(client, limit):
-    """A limit outside of 1 to 100, or that is no plain number, answers 422 and names the parameter."""
-    answer = client.get(f"/api/products?limit={limit}")
-    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "limit")
+def test_invalid_limit(client, limit):
+    """A limit that is not a number from 1 to 100 gets 422; the error names the parameter."""
+    response = client.get(f"/api/products?limit={limit}")
+    assert (response.status_code, response.json["errors"][0]["field"]) == (422, "limit")
 
 
 @pytest.mark.parametrize("cursor", ["x", "e30", "WyJuYW1lIiwxLDFd", "%00", "W10", "A" * 1001])
-def test_a_made_up_cursor(client, cursor):
-    """A text that is no cursor answers 422 and names the parameter."""
-    answer = client.get(f"/api/products?sort=name&cursor={cursor}")
-    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "cursor")
+def test_invalid_cursor(client, cursor):
+    """An invalid cursor gets 422; the error names the parameter."""
+    response = client.get(f"/api/products?sort=name&cursor={cursor}")
+    assert (response.status_code, response.json["errors"][0]["field"]) == (422, "cursor")
 
 
-def test_another_orders_cursor(client, add):
-    """A cursor of another order answers 422 instead of a page from nowhere."""
+def test_cursor_of_another_order(client, add):
+    """A cursor of another order gets 422."""
     add({}, {})
     cursor = client.get("/api/products?limit=1&sort=name").json["next_cursor"]
     assert client.get(f"/api/products?sort=-name&cursor={cursor}").status_code == 422
 
 
-def test_the_link_keeps_the_filters(client, add):
-    """The next page's address keeps what was asked for, and names no host."""
+def test_next_link(client, add):
+    """The next page's link keeps the parameters and contains no host."""
     add({}, {})
     link = client.get("/api/products?limit=1&price_min=1&q=product").headers["Link"]
     assert link.startswith("</api/products?")

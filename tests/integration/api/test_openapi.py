@@ -1,4 +1,4 @@
-"""The OpenAPI description, held against the server that runs by Schemathesis, every check on."""
+"""The OpenAPI description, checked against a running server by Schemathesis."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 from tests.support.helpers import ROOT
 
 CONFIG = ROOT / "tests/support/integration/schemathesis.toml"
-EXAMPLES = 6  # for each operation, on top of the systematic ones
+EXAMPLES = 6  # for each operation, in addition to the systematic ones
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,8 @@ def server(serve, postgres_url, valkey):
     return serve(postgres_url, valkey.url)
 
 
-def test_the_api_is_as_it_is_described(server, auth_for, postgres_url, folder):
-    """For good, bad and missing input every operation answers as described: no 500 and nothing undocumented."""
+def test_conformance(server, auth_for, postgres_url, folder):
+    """For valid, invalid and missing input every operation responds as described, without a 500."""
     token = auth_for(postgres_url)["Authorization"].removeprefix("Bearer ")
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "run", "--no-color"]
     command += ["--checks", "all", "--max-examples", str(EXAMPLES), "--generation-deterministic"]

@@ -1,4 +1,4 @@
-"""Errors: a problem document for each, with the request's id and without a secret."""
+"""Error responses: problem documents with the request id and without secrets."""
 
 import pytest
 from sqlalchemy.exc import InternalError, OperationalError
@@ -15,82 +15,82 @@ REQUIRED = {"type", "title", "status", "detail", "instance", "request_id"}
 
 @pytest.fixture
 def client(shared_app):
-    """Asks the application that all of these tests share."""
+    """Return a client of the shared application."""
     return shared_app.test_client()
 
 
 @pytest.fixture
 def raised(shared_app, client):
-    """Return a function that answers a request whose view raises the given error."""
+    """Return a function that sends a request whose view raises the given error."""
 
-    def answer(error):
+    def send(error):
         def fail():
             raise error
 
         shared_app.raises = fail
         return client.get("/raise")
 
-    return answer
+    return send
 
 
 @pytest.mark.parametrize("status", sorted(default_exceptions))
 def test_every_status(raised, status):
-    """Every HTTP error is a problem document whose status is the answer's and whose id is the header's."""
-    answer = raised(default_exceptions[status]())
-    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
-    assert answer.json.keys() == REQUIRED
-    assert (answer.json["status"], answer.json["instance"]) == (status, "/raise")
-    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
-    assert answer.json["title"] != "Unknown Error"
-    assert answer.json["detail"]
+    """Every HTTP error is a problem document with the response's status and request id."""
+    response = raised(default_exceptions[status]())
+    assert (response.status_code, response.mimetype) == (status, "application/problem+json")
+    assert response.json.keys() == REQUIRED
+    assert (response.json["status"], response.json["instance"]) == (status, "/raise")
+    assert response.json["request_id"] == response.headers["X-Request-ID"]
+    assert response.json["title"] != "Unknown Error"
+    assert response.json["detail"]
 
 
 def test_unknown_path(client):
-    """An address that leads nowhere is answered in the same form."""
+    """An unknown path gets a problem document."""
     assert client.get("/nowhere").mimetype == "application/problem+json"
 
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), KeyError(SECRET), ZeroDivisionError(SECRET)])
-def test_unexpected(raised, error, logged):
-    """An exception's text stays inside: the client gets the id under which the log has it."""
+def test_unhandled_exception(raised, error, logged):
+    """The log has the exception's text; the client gets only the request id."""
     log = logged()
-    answer = raised(error)
-    assert (answer.status_code, answer.mimetype) == (500, "application/problem+json")
-    assert SECRET not in answer.text
+    response = raised(error)
+    assert (response.status_code, response.mimetype) == (500, "application/problem+json")
+    assert SECRET not in response.text
     (line,) = [line for line in log.records if line["level"] == "ERROR"]
     assert SECRET in line["exception"]
-    assert line["request_id"] == answer.json["request_id"]
+    assert line["request_id"] == response.json["request_id"]
 
 
-def test_raised_with_a_text(raised):
-    """Even a 500 that somebody raised with a text does not tell it."""
+def test_description_of_a_500(raised):
+    """A 500 does not reveal its description."""
     assert SECRET not in raised(InternalServerError(SECRET)).text
 
 
-AWAY = [
+UNAVAILABLE = [
     DatabaseUnavailableError(SECRET),
     CircuitOpenError(SECRET),
     PoolTimeoutError(SECRET),
     OperationalError("SELECT 1", {}, Exception(SECRET)),
-    InternalError("UPDATE", {}, Exception(SECRET)),  # what psycopg2 makes of a server that only reads
+    InternalError("UPDATE", {}, Exception(SECRET)),  # psycopg2 raises this for a read-only server
 ]
 
 
-@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
-def test_backend_away(raised, error):
-    """A backend that is away is a 503 that says when to come back, and nothing about the backend."""
-    answer = raised(error)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert (answer.json["status"], answer.json.keys()) == (503, REQUIRED)
-    assert SECRET not in answer.text
+@pytest.mark.parametrize("error", UNAVAILABLE, ids=lambda error: type(error).__name__)
+def test_unavailable_backend(raised, error):
+    """An unavailable backend gets 503 with Retry-After, and nothing about the backend."""
+    response = raised(error)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    assert (response.json["status"], response.json.keys()) == (503, REQUIRED)
+    assert SECRET not in response.text
 
 
-def test_statement_stays_inside(raised, logged):
-    """The log has the reason's first line, not the statement with its values."""
+def test_log_of_an_unavailable_backend(raised, logged):
+    """The log has the first line of the reason, without the statement and its values."""
     log = logged()
-    raised(OperationalError("SELECT 'secret row'", {"a": 1}, Exception("no answer\nDETAIL: more")))
+    raised(OperationalError("SELECT 'secret row'", {"a": 1}, Exception("no response\nDETAIL: more")))
     (line,) = [line for line in log.records if line["level"] == "ERROR"]
-    assert line["message"] == "backend unavailable: OperationalError: no answer"
+    assert line["message"] == "backend unavailable: OperationalError: no response"
 
 
 HEADERS = [
@@ -103,46 +103,46 @@ HEADERS = [
 
 @pytest.mark.parametrize(("error", "name", "value"), HEADERS, ids=lambda value: value if type(value) is str else "")
 def test_headers(raised, error, name, value):
-    """The headers that belong to an error go out with it, and its content type is the document's."""
-    answer = raised(error)
-    assert answer.headers[name] == value
-    assert answer.headers.getlist("Content-Type") == ["application/problem+json"]
+    """An error keeps its headers, except for the content type."""
+    response = raised(error)
+    assert response.headers[name] == value
+    assert response.headers.getlist("Content-Type") == ["application/problem+json"]
 
 
 def test_method_not_allowed(client):
-    """Flask's own 405 says what is allowed."""
-    answer = client.delete("/health")
-    assert answer.status_code == 405
-    assert "GET" in answer.headers["Allow"]
+    """A 405 contains the allowed methods."""
+    response = client.delete("/health")
+    assert response.status_code == 405
+    assert "GET" in response.headers["Allow"]
 
 
-def test_fields(raised):
-    """A Problem names the fields that were wrong, and where they were."""
-    fault = {"in": "body", "field": "name", "detail": "No."}
-    answer = raised(Problem(422, "Not valid.", [fault]))
-    assert (answer.json["detail"], answer.json["errors"]) == ("Not valid.", [fault])
+def test_field_errors(raised):
+    """A Problem contains the invalid fields and their locations."""
+    error = {"in": "body", "field": "name", "detail": "No."}
+    response = raised(Problem(422, "Not valid.", [error]))
+    assert (response.json["detail"], response.json["errors"]) == ("Not valid.", [error])
 
 
-def test_fields_of_a_schema(client):
-    """What the schema found is told field by field, from the query too."""
-    answer = client.get("/api/products?limit=x&page=2")
-    assert answer.status_code == 422
-    assert sorted((fault["in"], fault["field"]) for fault in answer.json["errors"]) == [
+def test_schema_errors(client):
+    """Validation errors name each field, also in the query string."""
+    response = client.get("/api/products?limit=x&page=2")
+    assert response.status_code == 422
+    assert sorted((error["in"], error["field"]) for error in response.json["errors"]) == [
         ("query", "limit"),
         ("query", "page"),
     ]
 
 
-def test_redirect_is_no_error(client):
-    """A redirect goes through as it is."""
-    answer = client.get("/")
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/api/docs")
+def test_redirect(client):
+    """A redirect is not an error."""
+    response = client.get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/api/docs")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "shop.example.evil.example", ""])
-def test_host_that_is_not_trusted(make_app, host):
-    """A request for a name that is not ours is refused, in the same form."""
+def test_untrusted_host(make_app, host):
+    """A request for an untrusted host gets a problem document."""
     app = make_app(TRUSTED_HOSTS="shop.example")
-    answer = app.test_client().get("/health", headers={"Host": host})
-    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
+    response = app.test_client().get("/health", headers={"Host": host})
+    assert (response.status_code, response.mimetype) == (400, "application/problem+json")
     assert app.test_client().get("/health", headers={"Host": "shop.example"}).status_code == 200

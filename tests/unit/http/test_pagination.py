@@ -1,4 +1,4 @@
-"""Cursors: what was encoded is decoded, and nothing else gets through."""
+"""Cursors: decoding inverts encoding and rejects every other text."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ VALUES = {
     "price": st.integers(0, MAX_ID),
     "created_at": st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=ZONES),  # noqa: DTZ001 - hypothesis wants naive limits
 }
-PLACES = st.sampled_from(sorted(VALUES)).flatmap(
+POSITIONS = st.sampled_from(sorted(VALUES)).flatmap(
     lambda name: st.tuples(st.sampled_from([name, f"-{name}"]), VALUES[name], st.integers(0, MAX_ID))
 )
 JSON = st.recursive(
@@ -27,43 +27,43 @@ JSON = st.recursive(
 )
 
 
-def made_of(value):
-    """Return the text that `encode` would make of a value of its own."""
+def encoded(value):
+    """Encode any value as `encode` does."""
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-@given(place=PLACES)
-def test_round_trip(place):
-    """A cursor leads back to the value and the id that it was made of, for every sort."""
-    sort, value, row_id = place
+@given(position=POSITIONS)
+def test_round_trip(position):
+    """A cursor decodes to its value and id in every order."""
+    sort, value, row_id = position
     assert decode(encode(sort, value, row_id), sort) == (value, row_id)
 
 
-@given(place=PLACES)
-def test_fits_into_a_url(place):
+@given(position=POSITIONS)
+def test_url_safe(position):
     """A cursor needs no escaping in a query string."""
-    assert encode(*place).replace("-", "a").replace("_", "a").isalnum()
+    assert encode(*position).replace("-", "a").replace("_", "a").isalnum()
 
 
 @given(text=st.text(st.characters()), sort=st.sampled_from(sorted(READERS)))
 def test_any_text(text, sort):
-    """A text that is no cursor raises CursorError and nothing else."""
+    """Any other text raises CursorError."""
     with pytest.raises(CursorError):
         decode(text, sort)
 
 
 @given(value=JSON, sort=st.sampled_from(sorted(READERS)))
 def test_any_json(value, sort):
-    """A text that is made like a cursor, of something else, raises no other error either."""
+    """An encoded JSON value decodes as a cursor or raises CursorError."""
     with suppress(CursorError):
-        assert decode(made_of(value), sort) == (value[1], value[2])  # by chance it was one
+        assert decode(encoded(value), sort) == (value[1], value[2])  # a valid cursor by chance
 
 
 @given(plain=JSON, row_id=JSON, sort=st.sampled_from(sorted(READERS)))
 def test_any_parts(plain, row_id, sort):
-    """Whatever stands in the place of value and id, the answer is a place in the list or CursorError."""
+    """Any value and id decode to a position in the list or raise CursorError."""
     try:
-        value, number = decode(made_of([sort, plain, row_id]), sort)
+        value, number = decode(encoded([sort, plain, row_id]), sort)
     except CursorError:
         return
     assert 0 <= number <= MAX_ID
@@ -92,40 +92,40 @@ BAD_PARTS = {
 
 @pytest.mark.parametrize("parts", BAD_PARTS.values(), ids=BAD_PARTS)
 def test_bad_parts(parts):
-    """What the database could not compare with is refused before it is asked."""
+    """A value that the database cannot compare raises CursorError."""
     with pytest.raises(CursorError):
-        decode(made_of(parts), parts[0])
+        decode(encoded(parts), parts[0])
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "!!!", "é", "W10", "bnVsbA", "[" * 500, made_of(json.loads("[" * 90 + "]" * 90))]
+    "cursor", ["", "!!!", "é", "W10", "bnVsbA", "[" * 500, encoded(json.loads("[" * 90 + "]" * 90))]
 )
 def test_garbage(cursor):
-    """Nothing, blanks, other scripts, other JSON and deep JSON are no cursors."""
+    """Empty, non-base64, non-ASCII, other and nested JSON texts raise CursorError."""
     with pytest.raises(CursorError):
         decode(cursor, "name")
 
 
 def test_deep_json():
-    """A text that exhausts the parser is no cursor either."""
+    """A text that exhausts the parser raises CursorError."""
     with pytest.raises(CursorError):
         decode(base64.urlsafe_b64encode(b"[" * 100_000).decode(), "name")
 
 
 @pytest.mark.parametrize(("made_for", "used_for"), [("name", "-name"), ("price", "name"), ("-price", "price")])
-def test_of_another_sort(made_for, used_for):
-    """A cursor of the list in another order is refused, for it names no place in this one."""
+def test_cursor_of_another_order(made_for, used_for):
+    """A cursor for another order raises CursorError."""
     with pytest.raises(CursorError):
         decode(encode(made_for, {"name": "a", "price": 1}[made_for.removeprefix("-")], 1), used_for)
 
 
-def test_says_which_sort():
-    """The refusal says which order the cursor belongs to."""
+def test_error_contains_the_order():
+    """The error contains the order that the cursor belongs to."""
     with pytest.raises(CursorError, match=r"^Was made for sort=-name, not sort=name\.$"):
         decode(encode("-name", "a", 1), "name")
 
 
 def test_times_are_utc():
-    """A time in another zone is the same moment in UTC: SQLite compares texts."""
-    moment, _ = decode(made_of(["created_at", "2026-01-01T02:00:00+02:00", 1]), "created_at")
+    """A decoded time is in UTC, because SQLite compares texts."""
+    moment, _ = decode(encoded(["created_at", "2026-01-01T02:00:00+02:00", 1]), "created_at")
     assert (moment.tzinfo, moment.hour) == (UTC, 0)

@@ -1,4 +1,4 @@
-"""Bodies: whatever is sent is read strictly or refused with a Problem that says where."""
+"""Strict parsing of JSON bodies."""
 
 import json
 from contextlib import suppress
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.http.errors import Problem
 from app.http.parsing import parse
 
-REFUSED = {
+INVALID = {
     "empty": (b"", "Expecting value, line 1 column 1."),
     "blank": (b" \n", "Expecting value, line 2 column 1."),
     "cut off": (b'{"a": 1', "Expecting ',' delimiter, line 1 column 8."),
@@ -30,25 +30,25 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("body", "detail"), REFUSED.values(), ids=REFUSED)
-def test_refused(body, detail):
-    """What is no JSON text is a 400 that says in what way, and where."""
-    with pytest.raises(Problem) as refusal:
+@pytest.mark.parametrize(("body", "detail"), INVALID.values(), ids=INVALID)
+def test_invalid_json(body, detail):
+    """Invalid JSON gets 400 with the reason and the position."""
+    with pytest.raises(Problem) as raised:
         parse(body)
-    assert (refusal.value.code, refusal.value.description) == (400, "The body is not JSON.")
-    (fault,) = refusal.value.errors
-    assert (fault["in"], fault["field"]) == ("body", "")
-    assert fault["detail"].startswith(detail)
+    assert (raised.value.code, raised.value.description) == (400, "The body is not JSON.")
+    (error,) = raised.value.errors
+    assert (error["in"], error["field"]) == ("body", "")
+    assert error["detail"].startswith(detail)
 
 
 @given(value=st.recursive(st.integers() | st.text(), st.lists, max_leaves=5))
-def test_accepted(value):
-    """What is one, is read as it is."""
+def test_valid_json(value):
+    """Valid JSON gives its value."""
     assert parse(json.dumps(value).encode()) == value
 
 
 @given(body=st.binary())
 def test_any_bytes(body):
-    """Any bytes are read or refused with a Problem; nothing else comes out."""
+    """Any bytes give a value or raise a Problem."""
     with suppress(Problem):
         parse(body)

@@ -1,4 +1,4 @@
-"""Static files: the name says what the content is, and whoever has it need not ask again."""
+"""Static files with content hashes in their names."""
 
 import os
 import posixpath
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.http import static_files
 from app.http.static_files import StaticFiles, plain_name
 
-KEEP = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 HASHES = {  # printf hello | sha256sum
     "docs.css": "docs.2cf24dba5fb0.css",
     "lib.min.js": "lib.min.2cf24dba5fb0.js",
@@ -29,7 +29,7 @@ NOWHERE = ["gone.css", "", ".", "..", "/", "../secret", "img", "img/", "docs.css
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of static files, each of which says hello, beside something that is nobody's business."""
+    """A folder of static files with the content `hello`, next to a secret outside the folder."""
     for name in HASHES:
         (tmp_path / "static" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "static" / name).write_text("hello")
@@ -38,24 +38,24 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def shop(folder):
-    """An application with nothing but these."""
-    app = Flask("shop", static_folder=str(folder))
+def site(folder):
+    """An application that serves only this folder."""
+    app = Flask("site", static_folder=str(folder))
     static_files.init_app(app)
     return app
 
 
 @pytest.fixture
-def ask(shop):
-    """Return a function that asks for a path."""
-    return lambda path, method="GET", **headers: read(shop.test_client().open(path, method=method, headers=headers))
+def send(site):
+    """Return a function that requests a path."""
+    return lambda path, method="GET", **headers: read(site.test_client().open(path, method=method, headers=headers))
 
 
-def read(answer):
-    """Return an answer that was read to its end, so that its file is closed."""
-    answer.get_data()
-    answer.close()
-    return answer
+def read(response):
+    """Read a response to its end, which closes the file."""
+    response.get_data()
+    response.close()
+    return response
 
 
 def url(app, name):
@@ -65,36 +65,36 @@ def url(app, name):
 
 
 @pytest.mark.parametrize("name", HASHES)
-def test_url(shop, name):
-    """A URL has twelve digits of the content's SHA-256 before the extension, or at the end where there is none."""
-    assert url(shop, name) == f"/static/{HASHES[name]}".replace(" ", "%20")
+def test_url(site, name):
+    """A URL contains twelve digits of the SHA-256 before the extension, or at the end without one."""
+    assert url(site, name) == f"/static/{HASHES[name]}".replace(" ", "%20")
 
 
 @pytest.mark.parametrize("name", HASHES)
-def test_hashed(ask, name):
-    """Under the name with the hash a file is there, to be kept for ever."""
-    answer = ask(f"/static/{HASHES[name]}")
-    assert (answer.status_code, answer.data, answer.headers["Cache-Control"]) == (200, b"hello", KEEP)
+def test_hashed_name(send, name):
+    """The hashed name serves the file as immutable."""
+    response = send(f"/static/{HASHES[name]}")
+    assert (response.status_code, response.data, response.headers["Cache-Control"]) == (200, b"hello", IMMUTABLE)
 
 
 @pytest.mark.parametrize("name", HASHES)
-def test_plain(ask, name):
-    """Under its plain name it is there too, and whoever has it asks again."""
-    answer = ask(f"/static/{name}")
-    assert (answer.status_code, answer.data, answer.headers["Cache-Control"]) == (200, b"hello", "no-cache")
+def test_served_by_plain_name(send, name):
+    """The plain name serves the file with no-cache."""
+    response = send(f"/static/{name}")
+    assert (response.status_code, response.data, response.headers["Cache-Control"]) == (200, b"hello", "no-cache")
 
 
 @pytest.mark.parametrize("name", ["docs.css", "docs.2cf24dba5fb0.css"])
-def test_type(ask, name):
-    """The type is the file's, by either name."""
-    assert ask(f"/static/{name}").content_type == "text/css; charset=utf-8"
+def test_type(send, name):
+    """Both names give the file's content type."""
+    assert send(f"/static/{name}").content_type == "text/css; charset=utf-8"
 
 
 @pytest.mark.parametrize("name", ["docs.css", "docs.2cf24dba5fb0.css"])
-def test_unchanged(ask, name):
-    """Whoever names the tag gets 304 by either name; the tag is the content's, the same on every server."""
-    answer = ask(f"/static/{name}", **{"If-None-Match": '"2cf24dba5fb0"'})
-    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", '"2cf24dba5fb0"')
+def test_not_modified(send, name):
+    """The ETag, which depends on the content alone, gets 304 under both names."""
+    response = send(f"/static/{name}", **{"If-None-Match": '"2cf24dba5fb0"'})
+    assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", '"2cf24dba5fb0"')
 
 
 @pytest.mark.parametrize(
@@ -113,60 +113,60 @@ def test_unchanged(ask, name):
         "docs.2cf24dba5fb0.css/",
     ],
 )
-def test_another_hash(ask, name):
-    """A name that is not exactly that of a file as it is now is not found."""
-    assert ask(f"/static/{name}").status_code == 404
+def test_wrong_hash(send, name):
+    """A name with any other hash gets 404."""
+    assert send(f"/static/{name}").status_code == 404
 
 
 @pytest.mark.parametrize(
     "path", ["/static/../secret", "/static/%2e%2e/secret", "/static/..%2fsecret", "/static/img/../../secret"]
 )
-def test_outside(ask, path):
-    """Nothing is served from outside the folder."""
-    assert ask(path).status_code == 404
+def test_path_traversal(send, path):
+    """No path leads outside the folder."""
+    assert send(path).status_code == 404
 
 
-def test_outside_hashed(folder):
-    """Nor is anything outside it looked at."""
-    outside = StaticFiles(str(folder))
-    assert outside.hashed_name("../secret") == "../secret"
-    assert outside.hashed_name(str(folder.parent / "secret")) == str(folder.parent / "secret")
+def test_hash_outside_the_folder(folder):
+    """Files outside the folder are not hashed."""
+    files = StaticFiles(str(folder))
+    assert files.hashed_name("../secret") == "../secret"
+    assert files.hashed_name(str(folder.parent / "secret")) == str(folder.parent / "secret")
 
 
 @pytest.mark.parametrize("name", NOWHERE)
 def test_no_file(folder, name):
-    """What is no file in the folder keeps its name, and nothing is raised."""
+    """A name without a file is unchanged, and raises no error."""
     assert StaticFiles(str(folder)).hashed_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "gone.css", ".", "..", "img", "img/", "docs.css%00", "a" * 300, "%ff"])
-def test_not_found(ask, name):
-    """Asked for, it is not found."""
-    assert ask(f"/static/{name}").status_code == 404
+def test_not_found(send, name):
+    """A name without a file gets 404."""
+    assert send(f"/static/{name}").status_code == 404
 
 
-def test_url_of_no_file(shop):
-    """The URL of a file that is not there is Flask's own."""
-    assert url(shop, "gone.css") == "/static/gone.css"
+def test_url_of_a_missing_file(site):
+    """The URL of a missing file contains no hash."""
+    assert url(site, "gone.css") == "/static/gone.css"
 
 
 def test_pipe(folder):
-    """What is no regular file is not waited for."""
+    """A pipe is not opened."""
     os.mkfifo(folder / "pipe")
     assert StaticFiles(str(folder)).hashed_name("pipe") == "pipe"
 
 
-def test_changed(shop, ask, folder):
-    """A file that is edited has its new name at once, and the old one is gone."""
-    before = url(shop, "docs.css")
+def test_changed_file(site, send, folder):
+    """A changed file has its new name immediately, and the old name gets 404."""
+    before = url(site, "docs.css")
     (folder / "docs.css").write_text("other")
-    after = url(shop, "docs.css")
+    after = url(site, "docs.css")
     assert before != after
-    assert [ask(path).status_code for path in (before, after)] == [404, 200]
+    assert [send(path).status_code for path in (before, after)] == [404, 200]
 
 
-def test_changed_in_the_same_moment(folder):
-    """So has one that has another size and the same time, or another time and the same size."""
+def test_change_detection(folder):
+    """A change of size or time alone changes the name."""
     files, path = StaticFiles(str(folder)), folder / "docs.css"
     seen = {files.hashed_name("docs.css")}
     when = path.stat().st_mtime_ns
@@ -178,21 +178,21 @@ def test_changed_in_the_same_moment(folder):
 
 
 def test_read_once(folder, monkeypatch):
-    """A file that has not changed is not read again."""
+    """An unchanged file is read once."""
     files = StaticFiles(str(folder))
     first = files.hashed_name("docs.css")
     monkeypatch.setattr(type(folder), "open", None)
     assert files.hashed_name("docs.css") == first
 
 
-def test_methods(ask):
-    """A file can be read and nothing else."""
-    answers = {method: ask("/static/docs.css", method).status_code for method in ("HEAD", "POST", "PUT", "DELETE")}
-    assert answers == {"HEAD": 200, "POST": 405, "PUT": 405, "DELETE": 405}
+def test_methods(send):
+    """A static file allows only GET and HEAD."""
+    statuses = {method: send("/static/docs.css", method).status_code for method in ("HEAD", "POST", "PUT", "DELETE")}
+    assert statuses == {"HEAD": 200, "POST": 405, "PUT": 405, "DELETE": 405}
 
 
 def test_other_urls(app):
-    """Other URLs are as they were."""
+    """Other URLs are unchanged."""
     with app.test_request_context():
         assert url_for("docs.page") == "/api/docs"
         assert url_for("static", filename="gone.css", theme="dark", _external=True).endswith(
@@ -201,16 +201,16 @@ def test_other_urls(app):
 
 
 def test_page(client):
-    """The page for people names its style sheet with the hash, and it is there."""
+    """The documentation page links its style sheet by the hashed name."""
     (link,) = re.findall(r'"(/static/docs\.[0-9a-f]{12}\.css)"', client.get("/api/docs").text)
-    answer = read(client.get(link))
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, KEEP)
+    response = read(client.get(link))
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, IMMUTABLE)
 
 
-def test_not_found_is_not_kept(client):
-    """That a file is not there may change, so nobody keeps it."""
-    answer = client.get("/static/docs.0123456789ab.css")
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
+def test_missing_file_is_not_cached(client):
+    """The 404 of a missing file has no-store."""
+    response = client.get("/static/docs.0123456789ab.css")
+    assert (response.status_code, response.headers["Cache-Control"]) == (404, "no-store")
 
 
 @given(
@@ -218,7 +218,7 @@ def test_not_found_is_not_kept(client):
     digest=st.text("0a", min_size=12, max_size=12),
 )
 def test_plain_name(parts, digest):
-    """Whatever a file is called, the plain name of its hashed one is that name."""
+    """plain_name() inverts hashed_name() for any file name."""
     name = f".{digest}".join(parts)
     assume(name.rpartition("/")[2].strip("."))
     stem, extension = posixpath.splitext(name)

@@ -1,47 +1,47 @@
-"""The three questions of operations, in an application with nothing behind it."""
+"""Liveness, readiness and version."""
 
 from app.observability import probes
 
 
 def test_alive(client):
-    """The process says that it is up without asking anybody: the database has not even a table."""
-    answer = client.get("/health")
-    assert (answer.status_code, answer.json) == (200, {"status": "healthy"})
+    """Liveness succeeds without a usable database."""
+    response = client.get("/health")
+    assert (response.status_code, response.json) == (200, {"status": "healthy"})
 
 
-def test_alive_asks_nobody(app, client):
-    """No probe runs for it: a restart does not mend a database."""
+def test_alive_runs_no_probe(app, client):
+    """Liveness runs no probe, because a restart does not repair a database."""
     probes.register(app, "database", lambda: 1 / 0, essential=True)
     assert client.get("/health").status_code == 200
 
 
 def test_not_ready(client):
-    """With an empty database the schema is behind: no requests should be sent here."""
-    answer = client.get("/health/ready")
-    assert (answer.status_code, answer.mimetype) == (503, "application/json")
-    assert answer.json == {"status": "unavailable", "checks": {"database": "connected", "migrations": "unavailable"}}
+    """An application whose schema is behind is not ready."""
+    response = client.get("/health/ready")
+    assert (response.status_code, response.mimetype) == (503, "application/json")
+    assert response.json == {"status": "unavailable", "checks": {"database": "connected", "migrations": "unavailable"}}
 
 
-def test_probes_do_not_disturb_each_other(client):
-    """They run side by side, on one connection where the database is in memory, and each answer is its own."""
-    answers = [client.get("/health/ready").json["checks"]["database"] for _ in range(300)]
-    assert set(answers) == {"connected"}
+def test_concurrent_probes(client):
+    """Probes that share an in-memory database's connection do not affect each other."""
+    responses = [client.get("/health/ready").json["checks"]["database"] for _ in range(300)]
+    assert set(responses) == {"connected"}
 
 
 def test_ready(app, client):
-    """When every probe is content, they should."""
+    """An application is ready if every probe succeeds."""
     probes.register(app, "migrations", lambda: "current", essential=True)
-    answer = client.get("/health/ready")
-    assert (answer.status_code, answer.json["status"]) == (200, "ready")
-    assert answer.headers["Cache-Control"] == "no-store"
+    response = client.get("/health/ready")
+    assert (response.status_code, response.json["status"]) == (200, "ready")
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_degraded(app, client):
-    """Without its cache it is slower, and still ready."""
+    """An application without its cache is degraded but ready."""
     probes.register(app, "migrations", lambda: "current", essential=True)
     probes.register(app, "redis", lambda: 1 / 0, essential=False)
-    answer = client.get("/health/ready")
-    assert (answer.status_code, answer.json["status"], answer.json["checks"]["redis"]) == (
+    response = client.get("/health/ready")
+    assert (response.status_code, response.json["status"], response.json["checks"]["redis"]) == (
         200,
         "degraded",
         "unavailable",
@@ -49,6 +49,6 @@ def test_degraded(app, client):
 
 
 def test_version(make_app):
-    """It says which build runs, and as what."""
-    answer = make_app(RELEASE="abc123").test_client().get("/health/version")
-    assert answer.json == {"release": "abc123", "environment": "testing"}
+    """The version endpoint returns the release and the environment."""
+    response = make_app(RELEASE="abc123").test_client().get("/health/version")
+    assert response.json == {"release": "abc123", "environment": "testing"}
