@@ -24,7 +24,7 @@ main() {
   check "ruff format" $bin/ruff format --check .
   check mypy $bin/mypy
   check "import layers" $bin/lint-imports --no-logo
-  check shellcheck $bin/shellcheck scripts/*.sh deploy/postgres/*.sh deploy/pgbouncer/*.sh nginx/start/* nginx/take-up.sh deploy/observability/*.sh .ci/run
+  check shellcheck $bin/shellcheck scripts/*.sh deploy/postgres/*.sh deploy/pgbouncer/*.sh nginx/start/* nginx/apply-config.sh deploy/observability/*.sh .ci/run
   check "shellcheck (backup)" $bin/shellcheck -x -P deploy/backup deploy/backup/*.sh
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
   check "hadolint (pgbouncer)" $bin/hadolint --ignore DL3008 deploy/pgbouncer/Dockerfile # Debian keeps no version but the newest

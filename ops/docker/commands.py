@@ -22,7 +22,7 @@ def in_nginx(project: str, *argv: str) -> Argv:
 
 def test_nginx(folder: str) -> Argv:
     """Let nginx read the configuration in a folder, with this server's settings; it takes effect with a reload."""
-    return ["sh", f"{folder}/take-up.sh", folder]
+    return ["sh", f"{folder}/apply-config.sh", folder]
 
 
 def reload_nginx() -> Argv:

@@ -10,7 +10,7 @@ from ops import files
 from ops.errors import OpsError
 
 COLOURS = ("blue", "green")
-INTERNAL_URLS = {"blue": "http://127.0.0.1:8001", "green": "http://127.0.0.1:8002"}  # nginx/snippets/doors.conf
+INTERNAL_URLS = {"blue": "http://127.0.0.1:8001", "green": "http://127.0.0.1:8002"}  # internal-listeners.conf
 
 PATTERN = re.compile(r"split_clients \S+ \S+ \{ (?:(?P<percent>\d+)% web-(?P<canary>\w+); )?\* web-(?P<colour>\w+); \}")
 

@@ -1,4 +1,4 @@
-"""The settings of the edge: what Nginx is given for each, and what stops it, with the setting's name and a remedy."""
+"""nginx' settings: what the templates get for each value, and the error for an invalid one."""
 
 import subprocess
 
@@ -8,49 +8,54 @@ from scripts.lint_edge import settings
 
 
 def test_defaults():
-    """Without a setting there is one for every template, and none that lets anybody in front be believed."""
+    """Every template variable has a default, and by default no proxy is trusted."""
     found = settings()
-    assert found["EDGE_NAMES"] == "_"
+    assert found["EDGE_SERVER_NAMES"] == "_"
     assert found["EDGE_HSTS"] == "max-age=86400"
-    assert [found[f"EDGE_{name}"] for name in ("FRONT", "FRONT_NETWORKS", "HTTP3", "ALT_SVC")] == [""] * 4
-    assert (found["EDGE_API_RATE"], found["EDGE_API_BURST"], found["EDGE_SIGN_IN_WAIT"]) == ("20", "40", "9")
+    assert [found[f"EDGE_{name}"] for name in ("CDN_REAL_IP", "CDN_NETWORKS", "HTTP3", "ALT_SVC")] == [""] * 4
+    assert (found["EDGE_API_RATE"], found["EDGE_API_BURST"], found["EDGE_SIGN_IN_RETRY_AFTER"]) == ("20", "40", "9")
 
 
-def test_names():
-    """Names are separated by commas, and may begin with a dot."""
-    assert settings(TRUSTED_HOSTS="shop.example,.shop.example")["EDGE_NAMES"].split() == [
+def test_server_names():
+    """Host names are separated by commas; a leading dot is allowed."""
+    assert settings(TRUSTED_HOSTS="shop.example,.shop.example")["EDGE_SERVER_NAMES"].split() == [
         "shop.example",
         ".shop.example",
     ]
 
 
 def test_the_largest_values():
-    """The largest value that is allowed is."""
+    """The largest allowed value is accepted."""
     largest = {"API_RATE": "100000", "CLIENT_REQUESTS": "65535", "CLIENT_SECONDS": "300", "BODY_KILOBYTES": "65536"}
     assert {name: settings(**{name: value})[f"EDGE_{name}"] for name, value in largest.items()} == largest
 
 
-def test_front():
-    """Each network in front is believed, of both families."""
+def test_cdn():
+    """IPv4 and IPv6 networks of a CDN are trusted."""
     found = settings(CDN_NETWORKS="192.0.2.0/24, 2001:db8::/32", CDN_ADDRESS_HEADER="CF-Connecting-IP")
-    assert found["EDGE_FRONT"].split() == ["set_real_ip_from", "192.0.2.0/24;", "set_real_ip_from", "2001:db8::/32;"]
-    assert found["EDGE_FRONT_NETWORKS"].split() == ["192.0.2.0/24", "1;", "2001:db8::/32", "1;"]
-    assert found["EDGE_ADDRESS_HEADER"] == "CF-Connecting-IP"
+    assert found["EDGE_CDN_REAL_IP"].split() == [
+        "set_real_ip_from",
+        "192.0.2.0/24;",
+        "set_real_ip_from",
+        "2001:db8::/32;",
+    ]
+    assert found["EDGE_CDN_NETWORKS"].split() == ["192.0.2.0/24", "1;", "2001:db8::/32", "1;"]
+    assert found["EDGE_CDN_ADDRESS_HEADER"] == "CF-Connecting-IP"
 
 
 def test_sign_in_paths():
-    """Attempts to sign in are counted at each of the paths."""
+    """Each sign-in path is rate-limited."""
     assert settings(SIGN_IN_PATHS="/enter /new")["EDGE_SIGN_IN"] == "/enter|/new"
 
 
-@pytest.mark.parametrize(("port", "told"), [("", "443"), ("8443", "8443"), ("127.0.0.1:9443", "9443")])
-def test_http3_names_the_port_that_users_reach(port, told):
-    """HTTP/3 is offered on the port that is published."""
-    assert settings(HTTP3="on", HTTPS_PORT=port)["EDGE_ALT_SVC"] == f'h3=":{told}"; ma=86400'
+@pytest.mark.parametrize(("port", "advertised"), [("", "443"), ("8443", "8443"), ("127.0.0.1:9443", "9443")])
+def test_http3_advertises_the_published_port(port, advertised):
+    """Alt-Svc names the published port."""
+    assert settings(HTTP3="on", HTTPS_PORT=port)["EDGE_ALT_SVC"] == f'h3=":{advertised}"; ma=86400'
 
 
-def test_a_connection_has_no_more_streams_than_a_client_requests():
-    """One HTTP/2 connection of a client that does nothing else is never refused."""
+def test_a_connection_has_no_more_streams_than_its_client_may_have_requests():
+    """A client with a single HTTP/2 connection never exceeds its concurrency limit."""
     assert [settings(CLIENT_REQUESTS=n)["EDGE_STREAMS"] for n in ("8", "1000")] == ["8", "128"]
 
 
@@ -90,8 +95,8 @@ def test_a_connection_has_no_more_streams_than_a_client_requests():
         ("BODY_KILOBYTES", "65537"),
     ],
 )
-def test_what_is_no_good_stops_nginx(name, value):
-    """A value that is no good stops Nginx before it starts, and the message has its name, the value and a remedy."""
+def test_an_invalid_value_stops_nginx(name, value):
+    """An invalid value stops nginx before it starts; the message has the name, the value and the remedy."""
     with pytest.raises(subprocess.CalledProcessError) as stopped:
         settings(**{name: value})
-    assert f"{name}: '{value}' cannot be used. Give " in stopped.value.stderr
+    assert f"{name}: '{value}' is invalid. Give " in stopped.value.stderr

@@ -114,5 +114,5 @@ def test_ask():
 
 def test_the_edge_reads_what_it_runs_with():
     """Nginx checks the configuration in the folder of the file that the compose file starts it with, and reloads it."""
-    assert commands.test_nginx(commands.EDGE) == ["sh", "/etc/nginx/edge/take-up.sh", "/etc/nginx/edge"]
+    assert commands.test_nginx(commands.EDGE) == ["sh", "/etc/nginx/edge/apply-config.sh", "/etc/nginx/edge"]
     assert commands.reload_nginx()[:3] == ["nginx", "-c", "/etc/nginx/edge/production.conf"]

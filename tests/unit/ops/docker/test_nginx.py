@@ -72,13 +72,13 @@ def test_serve(shop):
     shop.docker.running.add("blue")
     nginx.route(shop.server(), Traffic("blue"))
     assert shop.docker.nginx == Traffic("blue")
-    steps = ("take-up.sh", "-s reload")
+    steps = ("apply-config.sh", "-s reload")
     assert [step for done in shop.docker.done for step in steps if step in done] == list(steps)
 
 
 def test_refused(shop):
     """A configuration that nginx refuses is not taken over."""
-    shop.docker.fail = failing("take-up.sh /etc/nginx/edge")
+    shop.docker.fail = failing("apply-config.sh /etc/nginx/edge")
     with pytest.raises(OpsError):
         nginx.route(shop.server(), Traffic("blue"))
     assert shop.docker.nginx == Traffic("green")
@@ -99,7 +99,7 @@ def test_not_taken_over(shop, monkeypatch):
 
 def test_refused_beside(shop, source):
     """A configuration that nginx refuses never lies where nginx would start with it, and leaves nothing behind."""
-    shop.docker.fail = failing("take-up.sh /etc/nginx/edge/next")
+    shop.docker.fail = failing("apply-config.sh /etc/nginx/edge/next")
     with pytest.raises(OpsError):
         nginx.install(shop.server(), source)
     assert files(shop.folder / "nginx") == {"production.conf"}

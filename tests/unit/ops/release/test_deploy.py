@@ -35,7 +35,7 @@ def test_order(shop):
 def test_nginx_is_asked_before_a_reload(shop):
     """Nginx reads a configuration before it takes it over."""
     shop.deploy(shop.fetched("second"))
-    checked, reloaded = order(shop, "take-up.sh", "-s reload")
+    checked, reloaded = order(shop, "apply-config.sh", "-s reload")
     assert checked < reloaded
 
 

@@ -62,7 +62,7 @@ def test_last_lines(shop, capsys):
     assert "no module named shop" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["take-up.sh", "-s reload"])
+@pytest.mark.parametrize("text", ["apply-config.sh", "-s reload"])
 def test_switch(shop, text):
     """Nginx refuses the new release's configuration: the old release's is in its place again."""
     shop.docker.fail = failing(text)

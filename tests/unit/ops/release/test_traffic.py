@@ -91,7 +91,7 @@ def test_nginx_may_read_it(tmp_path):
 
 def test_doors():
     """The doors that ops knocks at are those that nginx opens, each to its colour."""
-    text = (SNIPPETS / "doors.conf").read_text(encoding="utf-8")
+    text = (SNIPPETS / "internal-listeners.conf").read_text(encoding="utf-8")
     opened = re.findall(r"listen (127\.0\.0\.1:\d+);(?:(?!listen).)*?proxy_pass http://web-(\w+);", text, re.DOTALL)
     assert {colour: f"http://{address}" for address, colour in opened} == INTERNAL_URLS
 
@@ -99,7 +99,7 @@ def test_doors():
 def test_variable():
     """The variable that the file sets is the one that nginx passes requests on by, and logs."""
     name = re.search(r"split_clients \S+ (\$\w+) ", Traffic("blue").text())[1]
-    assert f"proxy_pass http://{name};" in (SNIPPETS / "application.conf").read_text(encoding="utf-8")
+    assert f"proxy_pass http://{name};" in (SNIPPETS / "proxy-application.conf").read_text(encoding="utf-8")
     assert f'"upstream": "{name}"' in (SNIPPETS / "access-log.conf").read_text(encoding="utf-8")
 
 
