@@ -21,7 +21,7 @@ PROTECTED = [
     ("delete", "/cache"),
     ("delete", "/cache/tags/products"),
 ]
-INVALID = [
+MALFORMED = [
     "",
     "Bearer",
     "Bearer ",
