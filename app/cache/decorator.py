@@ -207,7 +207,7 @@ def init_app(app: Flask) -> None:
     cache = Cache(store, namespace())
     app.extensions["cache"] = cache
     if isinstance(store, RedisStore):
-        tracing.watch_redis(app, store.client)
+        tracing.instrument_redis(app, store.client)
         probes.register(app, "redis", store.ping, essential=False)
 
 

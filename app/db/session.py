@@ -45,7 +45,7 @@ def init_app(app: Flask) -> None:
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)
     with app.app_context():
         engine.add_listeners(db.engine)
-        tracing.watch_engine(app, db.engine)
+        tracing.instrument_engine(app, db.engine)
         pool_metrics.watch(db.engine)
         if db.engine.dialect.name == "sqlite":  # resolves a relative path against the instance folder, for Alembic too
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url

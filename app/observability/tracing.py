@@ -1,10 +1,7 @@
-"""Traces by OpenTelemetry: off, and nothing is imported for them, unless OTEL_EXPORTER_OTLP_ENDPOINT says whereto.
+"""OpenTelemetry traces: off, and not imported, unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-redis-py imports OpenTelemetry's metrics wherever that is installed; it uses nothing of them, and requests pay nothing.
-
-A request is a span, as is each statement and each command to Redis that it waits for. The trace has the request's id:
-nginx begins it with that, and where nobody did, the request takes its id from the trace. Where a front began a trace of
-its own, each log line names both.
+Each request is a span; so is each SQL statement and each Redis command within it. nginx starts the trace with the
+request id as its trace id; without nginx the request takes its id from the trace.
 """
 
 import atexit
@@ -13,28 +10,26 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Engine
 
-FAREWELL = 5000  # ms that a stopping worker waits for the collector; Gunicorn allows it 30 s in all
-
 
 def init_app(app: Flask) -> None:
-    """Make the provider, and a span of each request."""
+    """Create the trace pipeline, and a span for each request."""
     if not app.config["OTEL_EXPORTER_OTLP_ENDPOINT"]:
         return
-    from app.observability import trace_pipeline  # noqa: PLC0415 - OpenTelemetry costs half a second, and most do without
+    from app.observability import trace_pipeline  # noqa: PLC0415 - the import takes half a second
 
-    pipeline = trace_pipeline.Pipeline(app.config)
+    pipeline = trace_pipeline.TracePipeline(app.config)
     app.extensions["tracing"] = pipeline
-    pipeline.watch_app(app)
-    atexit.register(pipeline.close, FAREWELL)
+    pipeline.instrument_app(app)
+    atexit.register(pipeline.shutdown)
 
 
-def watch_engine(app: Flask, engine: Engine) -> None:
-    """Make a span of each statement, where traces are on."""
+def instrument_engine(app: Flask, engine: Engine) -> None:
+    """Create a span for each statement, if tracing is on."""
     if pipeline := app.extensions.get("tracing"):
-        pipeline.watch_engine(engine)
+        pipeline.instrument_engine(engine)
 
 
-def watch_redis(app: Flask, client: Any) -> None:
-    """Make a span of each command, where traces are on."""
+def instrument_redis(app: Flask, client: Any) -> None:
+    """Create a span for each command, if tracing is on."""
     if pipeline := app.extensions.get("tracing"):
-        pipeline.watch_redis(client)
+        pipeline.instrument_redis(client)

@@ -1,4 +1,4 @@
-"""One id finds a request's trace: its span, its statements and its commands to Redis; through the real server."""
+"""Traces of the real server: the request id finds the request, its SQL statements and its Redis commands."""
 
 import json
 import time
@@ -15,13 +15,13 @@ from tests.support.integration.servers import Gunicorn
 CANARY = "hunter2-canary"
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
-BEGUN = {"X-Request-ID": ID, "traceparent": f"00-{ID}-{PARENT}-01"}
+TRACEPARENT = {"X-Request-ID": ID, "traceparent": f"00-{ID}-{PARENT}-01"}
 SERVER, CLIENT = 2, 3
 
 
 @pytest.fixture(scope="module")
 def collector():
-    """Take in OTLP."""
+    """A server that receives OTLP."""
     receiver = Receiver()
     yield receiver
     receiver.close()
@@ -29,7 +29,7 @@ def collector():
 
 @pytest.fixture(scope="module")
 def start(folder, postgres_url, valkey):
-    """Return a function that starts the application with its traces sent to a port."""
+    """Return a function that starts the application, which sends its traces to a port."""
     started = []
 
     def run(port, **environ):
@@ -52,12 +52,12 @@ def server(start, collector):
 
 @pytest.fixture(scope="module")
 def auth(auth_for, postgres_url):
-    """The header of a client that may write."""
+    """The Authorization header of a client with write access."""
     return auth_for(postgres_url)
 
 
 def spans(collector, trace_id=None):
-    """Return what came, or what came of one trace."""
+    """Return the received spans, of all traces or of one."""
     found = []
     for path, body in list(collector.got):
         assert path == "/v1/traces"
@@ -66,42 +66,42 @@ def spans(collector, trace_id=None):
     return [span for span in found if trace_id in {None, span.trace_id.hex()}]
 
 
-def whole(collector, trace_id):
-    """Wait for a trace's request, which comes last, and return all of it: the request, and the others by name."""
+def complete_trace(collector, trace_id):
+    """Wait for the span of the request, which arrives last; return it, and the other spans by name."""
     wait_for(lambda: [span for span in spans(collector, trace_id) if span.kind == SERVER])
     found = spans(collector, trace_id)
     (request,) = [span for span in found if span.kind == SERVER]
     return request, {span.name: span for span in found if span is not request}
 
 
-def told(span):
+def attributes(span):
     """Return a span's attributes."""
     return {pair.key: pair.value.string_value or pair.value.int_value for pair in span.attributes}
 
 
 def test_one_trace(server, collector, auth):
-    """A list that is not cached is a trace with the request's id: its span within the proxy's, the others within it."""
-    headers = BEGUN | auth
+    """An uncached list is one trace with the request id; SQL and Redis spans are children of the request."""
+    headers = TRACEPARENT | auth
     assert ask(server.port, "POST", "/api/products", product(), headers).status == 201
-    asked = ask(
+    response = ask(
         server.port,
         "GET",
         "/api/products?limit=3&q=mug",
         headers={"X-Request-ID": ID[::-1], "traceparent": f"00-{ID[::-1]}-{PARENT}-01"},
     )
-    request, others = whole(collector, ID[::-1])
-    assert asked.headers["X-Request-ID"] == ID[::-1]
+    request, others = complete_trace(collector, ID[::-1])
+    assert response.headers["X-Request-ID"] == ID[::-1]
     assert (request.name, request.parent_span_id.hex()) == ("GET /api/products", PARENT)
-    assert told(request) == {"http.method": "GET", "http.route": "/api/products", "http.status_code": 200}
+    assert attributes(request) == {"http.method": "GET", "http.route": "/api/products", "http.status_code": 200}
     assert {name.split()[0] for name in others} >= {"SELECT", "MGET", "SET"}
     assert {span.parent_span_id for span in others.values()} == {request.span_id}
     assert all(span.kind == CLIENT for span in others.values())
-    request, others = whole(collector, ID)
+    request, others = complete_trace(collector, ID)
     assert "INSERT" in {name.split()[0] for name in others}
 
 
 def test_resource(server, collector):
-    """A trace says which service of which release and environment it is of."""
+    """A trace has the service name, release and environment."""
     ask(server.port, "GET", "/api/docs")
     wait_for(lambda: spans(collector))
     (first, *_) = ExportTraceServiceRequest.FromString(collector.got[0][1]).resource_spans
@@ -112,110 +112,110 @@ def test_resource(server, collector):
     )
 
 
-def test_without_a_proxys_trace(server, collector):
-    """Where nobody began a trace and gave no id, the answer's id is the trace's."""
+def test_without_traceparent(server, collector):
+    """Without traceparent and X-Request-ID the request id is the trace id."""
     request_id = ask(server.port, "GET", "/api/docs").headers["X-Request-ID"]
-    request, _ = whole(collector, request_id)
+    request, _ = complete_trace(collector, request_id)
     assert request.parent_span_id == b""
 
 
-def test_another_id(server, collector):
-    """A front that began a trace of its own and gave another id: each line of the request names both."""
+def test_different_ids(server, collector):
+    """When the proxy sends a trace id and another request id, each line of the request has both."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     ask(
         server.port,
         "GET",
         "/api/docs",
-        headers={"X-Request-ID": "from-the-front", "traceparent": f"00-{trace_id}-{PARENT}-01"},
+        headers={"X-Request-ID": "from-the-proxy", "traceparent": f"00-{trace_id}-{PARENT}-01"},
     )
-    whole(collector, trace_id)
+    complete_trace(collector, trace_id)
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    (line,) = [line for line in lines if line["request_id"] == "from-the-front"]
+    (line,) = [line for line in lines if line["request_id"] == "from-the-proxy"]
     assert line["trace_id"] == trace_id
-    assert [line for line in lines if line["request_id"] == ID and "trace_id" in line] == []
+    assert {line["trace_id"] for line in lines if line["request_id"] == ID} == {ID}
 
 
 @pytest.mark.parametrize("how", ["value_of_no_type", "value_that_is_there", "redis_command", "headers"])
 def test_no_secret(server, collector, how):
-    """No span tells a query, a header, a value or who asked, when the request fails neither."""
+    """No span of a failed request has a query string, a header, a parameter value or the client address."""
     headers = {
         "Authorization": f"Bearer {CANARY}",
         "Cookie": CANARY,
         "User-Agent": CANARY,
         "X-Forwarded-For": "203.0.113.9",
     }
-    answer = ask(
+    response = ask(
         server.port,
         "POST",
         f"/fail/{how}?token={CANARY}",
         {"password": CANARY},
         headers | {"tracestate": f"a={CANARY}"},
     )
-    request, _ = whole(collector, answer.headers["X-Request-ID"])
-    assert told(request)["http.status_code"] == 500
+    request, _ = complete_trace(collector, response.headers["X-Request-ID"])
+    assert attributes(request)["http.status_code"] == 500
     sent = b"".join(body for _, body in collector.got)
     assert CANARY.encode() not in sent
     assert b"203.0.113.9" not in sent
 
 
-def test_nowhere(server, collector):
-    """What is not found is a span without its path, of which there is no end."""
-    request, _ = whole(collector, ask(server.port, "GET", "/nowhere/1").headers["X-Request-ID"])
-    assert (request.name, told(request)) == ("GET", {"http.method": "GET", "http.status_code": 404})
+def test_unmatched_path(server, collector):
+    """The span of an unmatched request has no path, so that names are limited."""
+    request, _ = complete_trace(collector, ask(server.port, "GET", "/nowhere/1").headers["X-Request-ID"])
+    assert (request.name, attributes(request)) == ("GET", {"http.method": "GET", "http.status_code": 404})
 
 
-def test_looks_at_health_make_none(server, collector):
-    """Neither a look at health nor what it asks Postgres and Redis is a trace."""
+def test_health_is_not_traced(server, collector):
+    """Neither a health check nor its statements and commands are traced."""
     ids = [ask(server.port, "GET", path).headers["X-Request-ID"] for path in ("/health", "/health/ready")]
-    assert ask(server.port, "GET", "/metrics").status == 200  # which has no id, as it is not in the log either
-    behind = ask(server.port, "GET", "/api/docs").headers["X-Request-ID"]
-    whole(collector, behind)
+    assert ask(server.port, "GET", "/metrics").status == 200  # without an id, as it is not logged
+    last_id = ask(server.port, "GET", "/api/docs").headers["X-Request-ID"]
+    complete_trace(collector, last_id)
     assert [span for request_id in ids for span in spans(collector, request_id)] == []
     assert [span.name for span in spans(collector) if "/metrics" in span.name] == []
     assert [span.name for span in spans(collector) if span.kind == CLIENT and not span.parent_span_id] == []
 
 
-def test_a_foreign_host(server, collector):
-    """A request for a name that is not trusted answers 400, traced or not."""
-    answer = ask(server.port, "GET", "/api/products", headers={"Host": "evil.example"})
-    assert answer.status == 400
-    assert told(whole(collector, answer.headers["X-Request-ID"])[0])["http.status_code"] == 400
+def test_untrusted_host(server, collector):
+    """A request for an untrusted host gets 400, traced too."""
+    response = ask(server.port, "GET", "/api/products", headers={"Host": "evil.example"})
+    assert response.status == 400
+    assert attributes(complete_trace(collector, response.headers["X-Request-ID"])[0])["http.status_code"] == 400
 
 
-def test_nobody_else_begins_a_trace(start, collector):
-    """Without a proxy that is trusted, what a client says of a trace counts for nothing."""
+def test_untrusted_traceparent(start, collector):
+    """Without a trusted proxy the traceparent header is ignored."""
     server = start(collector.port, TRUSTED_PROXIES="0")
     foreign = "11111111111111111111111111111111"
-    answer = ask(server.port, "GET", "/api/docs", headers={"traceparent": f"00-{foreign}-{PARENT}-01"})
-    request, _ = whole(collector, answer.headers["X-Request-ID"])
+    response = ask(server.port, "GET", "/api/docs", headers={"traceparent": f"00-{foreign}-{PARENT}-01"})
+    request, _ = complete_trace(collector, response.headers["X-Request-ID"])
     assert request.parent_span_id == b""
     assert spans(collector, foreign) == []
 
 
-def test_a_share(start, collector):
-    """With a sampler of the standard's, that share of the requests is traced, whole or not at all."""
+def test_sampling(start, collector):
+    """With traceidratio that share of the requests is traced, each completely or not at all."""
     server = start(collector.port, OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.5")
     ids = [ask(server.port, "GET", "/api/products?limit=1").headers["X-Request-ID"] for _ in range(60)]
     assert server.stop() == 0
-    kept = [request_id for request_id in ids if spans(collector, request_id)]
-    assert 10 < len(kept) < 50
-    assert all(SERVER in {span.kind for span in spans(collector, request_id)} for request_id in kept)
+    traced = [request_id for request_id in ids if spans(collector, request_id)]
+    assert 10 < len(traced) < 50
+    assert all(SERVER in {span.kind for span in spans(collector, request_id)} for request_id in traced)
 
 
-def test_a_stop_sends_what_waits(start, collector):
-    """Spans of both workers that wait when the server is told to stop are sent before it ends."""
+def test_stop_sends_queued_spans(start, collector):
+    """Queued spans of both workers are sent before the server stops."""
     server = start(collector.port, OTEL_BSP_SCHEDULE_DELAY="60000")
-    asked = together(8, lambda _: [ask(server.port, "GET", "/api/docs").headers["X-Request-ID"] for _ in range(5)])
+    requests = together(8, lambda _: [ask(server.port, "GET", "/api/docs").headers["X-Request-ID"] for _ in range(5)])
     assert server.stop() == 0
-    assert [request_id for ids in asked for request_id in ids if not spans(collector, request_id)] == []
+    assert [request_id for ids in requests for request_id in ids if not spans(collector, request_id)] == []
 
 
-@pytest.mark.parametrize("away", [True, False], ids=["away", "silent"])
-def test_collector_is_away(start, collector, away):
-    """A collector that is away or silent slows no request, takes no memory without end, and delays no stop for long."""
+@pytest.mark.parametrize("is_down", [True, False], ids=["unavailable", "hanging"])
+def test_collector_outage(start, collector, is_down):
+    """An unavailable or hanging collector slows no request, uses bounded memory, and delays a stop by seconds."""
     collector.open.clear()
     try:
-        server = start(free_port() if away else collector.port, WEB_CONCURRENCY="1")
+        server = start(free_port() if is_down else collector.port, WEB_CONCURRENCY="1")
         worker = psutil.Process(server.process.pid).children()[0]
         [ask(server.port, "GET", "/api/products") for _ in range(300)]
         memory = worker.memory_info().rss
@@ -223,8 +223,8 @@ def test_collector_is_away(start, collector, away):
         assert sorted(times)[len(times) // 2] < 0.1
         assert max(times) < 1
         assert worker.memory_info().rss - memory < 8 * 2**20
-        began = time.monotonic()
+        started_at = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - started_at < 12
     finally:
         collector.open.set()
