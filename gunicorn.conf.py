@@ -13,9 +13,15 @@ from pathlib import Path
 from flask.cli import load_dotenv
 from gunicorn.glogging import Logger
 
-from app.observability import gunicorn_metrics, log_stream, metrics, probes
+from app.observability import gunicorn_metrics, metrics, probes
 from app.observability import logging as logging_config
-from app.observability.gunicorn_metrics import child_exit, nworkers_changed, on_exit, pre_fork  # noqa: F401 - hooks
+from app.observability.gunicorn_metrics import (  # noqa: F401 - hooks
+    child_exit,
+    nworkers_changed,
+    on_exit,
+    post_worker_init,
+    pre_fork,
+)
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -85,12 +91,6 @@ def on_starting(server):
     """Let the workers keep what they count in files that they share, if the application, now loaded, counts."""
     if metrics.book.on:
         gunicorn_metrics.start(server, gunicorn_metrics.new_folder(worker_tmp_dir))
-
-
-def post_worker_init(worker):
-    """Let a worker, which will not fork, count in files of its own and gather the lines of its requests."""
-    gunicorn_metrics.post_worker_init(worker)
-    log_stream.gather()
 
 
 def when_ready(server):

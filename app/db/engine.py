@@ -13,7 +13,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.db.pool_metrics import MeasuredPool
-from app.db.sql_comments import MarkedCursor
+from app.db.sql_comments import CommentingCursor
 
 READ_OPTIONS = {"single_reads": True}  # execution option of an engine whose statements each run without a transaction
 CLIENT_GRACE_S = 0.25  # the client waits this much longer than the server, whose own error message is better
@@ -35,7 +35,7 @@ def engine_options(config: Mapping[str, Any]) -> dict[str, Any]:
         "use_native_hstore": False,  # detecting that type would cost each new connection three round trips
         "connect_args": {
             "connection_factory": connection_class(timeout),
-            "cursor_factory": MarkedCursor,
+            "cursor_factory": CommentingCursor,
             "application_name": "web",
             "options": f"-c timezone=UTC -c statement_timeout={timeout * 1000:.0f}"
             f" -c idle_in_transaction_session_timeout={timeout * 2000:.0f}",

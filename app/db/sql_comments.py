@@ -1,8 +1,8 @@
-"""The request's id at the end of each statement: pg_stat_activity and lock waits then tell which request it is of.
+"""Append the request id to each SQL statement: pg_stat_activity and lock waits then show the request.
 
-A comment costs neither plan nor pool: psycopg2 prepares nothing, SQLAlchemy's cache has the statement without it, and
-pg_stat_statements counts it as the same statement. It is put there by the driver's cursor; any listener to SQLAlchemy's
-events would make each statement a tenth dearer. SQLite keeps prepared statements by their text, and so gets none.
+The comment affects neither plans nor pooling: psycopg2 prepares nothing, SQLAlchemy's cache holds the statement without
+it, and pg_stat_statements ignores comments. The driver's cursor appends it, because a listener to SQLAlchemy's events
+makes each statement a tenth slower. SQLite caches prepared statements by their text, so it gets no comments.
 """
 
 from typing import Any
@@ -13,20 +13,20 @@ from psycopg2 import extensions
 from app.http.access_log import WELL_FORMED
 
 
-class MarkedCursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no annotations
-    """Says with each statement which request it is of."""
+class CommentingCursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no annotations
+    """A cursor that appends the request id to each statement."""
 
     def execute(self, query: Any, parameters: Any = None) -> None:
-        """Send a statement."""
-        super().execute(marked(query), parameters)
+        """Execute a statement."""
+        super().execute(add_request_id(query), parameters)
 
     def executemany(self, query: Any, parameters: Any) -> None:
-        """Send a statement for each set of parameters."""
-        super().executemany(marked(query), parameters)
+        """Execute a statement for each set of parameters."""
+        super().executemany(add_request_id(query), parameters)
 
 
-def marked(statement: Any) -> Any:
-    """Add the id of the request under way, if it can be nothing but an id: it must not end the comment."""
+def add_request_id(statement: Any) -> Any:
+    """Append the request id if it is well formed: any other text could end the comment."""
     request_id = g.get("request_id") if has_app_context() else None
     if not request_id or not isinstance(statement, str) or not WELL_FORMED.fullmatch(request_id):
         return statement

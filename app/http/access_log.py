@@ -1,52 +1,71 @@
-"""Every request has one id, which is in its answer and in each line logged for it, and one line that sums it up."""
+"""The request id, and one access log line per request."""
 
 import logging
 import re
 import secrets
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, current_app, g, has_request_context, request
 
 HEADER = "X-Request-ID"
-RELEASE_HEADER = "X-Release"  # for the access log of the proxy in front, which keeps it for itself
+RELEASE_HEADER = "X-Release"  # nginx logs it and removes it
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 log = logging.getLogger("app.request")
 
 
 def init_app(app: Flask) -> None:
-    """Registered first, so that `_begin` runs before every other hook; `_end` runs after all, also where one failed."""
-    app.before_request(_begin)
-    finalize = app.finalize_request
-    app.finalize_request = lambda *how, **more: _end(finalize(*how, **more))  # type: ignore[method-assign]
+    """Register the hook that sets the request id first, so that every other hook has it."""
+    app.before_request(_set_request_id)
+    app.wsgi_app = AccessLogMiddleware(app.wsgi_app)  # type: ignore[method-assign]
 
 
-def _begin() -> None:
-    """Take the id that a trusted proxy gave, when it is one; anybody else's could forge or flood the log."""
+def _set_request_id() -> None:
+    """Accept the id of a trusted proxy; any other client could forge ids."""
     given = request.headers.get(HEADER, "") if current_app.config["TRUSTED_PROXIES"] else ""
     g.request_id = given if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
-    g.began = time.perf_counter()
 
 
-def _end(response: Response) -> Response:
-    """Send the id and the release; log what was asked and answered, never a query or a header, where secrets travel."""
-    # Once each: every look through one of Flask's proxies takes longer than what is looked at.
-    context, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001
-    response.headers[HEADER] = context.request_id
-    response.headers[RELEASE_HEADER] = current_app.config["RELEASE"]
-    if log.isEnabledFor(logging.INFO):
-        seconds = time.perf_counter() - context.began
-        method, path, status = asked.method, asked.path, response.status_code
-        fields = {
-            "method": method,
-            "path": path,
-            "route": asked.url_rule.rule if asked.url_rule else None,
-            "status": status,
-            "duration_s": round(seconds, 6),
-            "bytes": response.content_length,
-            "client": asked.remote_addr,
-            "token": context.get("token_name"),
-            "ids": (context.request_id, context.get("trace_id")),
-        }
-        log.info("%s %s %d %.2f ms", method, path, status, seconds * 1000, extra=fields)
-    return response
+class AccessLogMiddleware:
+    """Add the request id and the release to the response, and log the request.
+
+    Unlike an `after_request` function, it also runs when such a function fails.
+    """
+
+    def __init__(self, application: Callable[..., Any]) -> None:
+        self.application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve the request; Flask calls `start` while the request context is active."""
+        started_at = time.perf_counter()
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            if has_request_context():
+                headers += [(HEADER, g.request_id), (RELEASE_HEADER, current_app.config["RELEASE"])]
+                if log.isEnabledFor(logging.INFO):
+                    _log_request(int(status[:3]), headers, time.perf_counter() - started_at)
+            return start_response(status, headers, *exc_info)
+
+        return self.application(environ, start)  # type: ignore[no-any-return]
+
+
+def _log_request(status: int, headers: list[tuple[str, str]], duration: float) -> None:
+    """Log a request without its query string and headers, which may contain secrets."""
+    method, path = request.method, request.path
+    fields = {
+        "method": method,
+        "path": path,
+        "route": request.url_rule.rule if request.url_rule else None,
+        "status": status,
+        "duration_s": round(duration, 6),
+        "bytes": _content_length(headers),
+        "client": request.remote_addr,
+        "token_name": g.get("token_name"),
+    }
+    log.info("%s %s %d %.2f ms", method, path, status, duration * 1000, extra=fields)
+
+
+def _content_length(headers: list[tuple[str, str]]) -> int | None:
+    return next((int(value) for name, value in headers if name == "Content-Length"), None)

@@ -1,4 +1,4 @@
-"""Logs: one line a record on standard error, JSON for machines or text for people, each with its request's id."""
+"""Logging: one line per record on standard error, as JSON or as text, with the request id."""
 
 import json
 import logging
@@ -6,161 +6,126 @@ import logging.config
 import sys
 import threading
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import islice
 from math import isfinite
 from types import TracebackType
 from typing import Any
 
-from flask import Flask, g
+from flask import Flask, g, has_app_context
 
-from app.observability.redaction import cleaned, redact, story
+from app.observability.redaction import format_traceback, redact, sanitize
 
-# What a record has before anybody adds to it; all else came in `extra` and belongs into the line.
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "ids"}
-FIRST = len(vars(logging.makeLogRecord({})))  # the place of what was added: behind all that logging itself has
-OF_A_REQUEST = frozenset({"method", "path", "route", "status", "duration_s", "bytes", "client", "token"})
-PLAIN = frozenset({str, int, type(None)})
+# Attributes of every record; any other attribute came through `extra` and belongs in the line.
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Not redacted in records about a request: a path is what a reader searches for.
+REQUEST_FIELDS = frozenset({"method", "path", "route", "status", "duration_s", "bytes", "client", "token_name"})
+SCALARS = (str, int, type(None))
 ENCODE = json.JSONEncoder(allow_nan=False).encode
-FILE_BYTES, FILE_COUNT = 10 * 2**20, 5
+CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 log = logging.getLogger(__name__)
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line; a line break in what a client sent cannot begin a second one."""
+    """Format a record as one JSON object per line, so a line break from a client cannot forge a line."""
 
     def __init__(self, release: str) -> None:
         super().__init__()
         self.release = release
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record with all its extra fields, renamed where a name is taken; the time is RFC 3339 in UTC."""
-        request_id, trace_id = _ids_of(record)
+        """Return the standard fields and those passed through `extra`; a name that is taken gets a prefix."""
         line: dict[str, Any] = {
-            "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03d}+00:00",
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": _message(record),
-            "request_id": request_id,
+            "request_id": _context_value("request_id"),
+            "trace_id": _context_value("trace_id"),
             "release": self.release,
         }
-        if trace_id:
-            line["trace_id"] = trace_id
-        own = OF_A_REQUEST if hasattr(record, "path") else ()
-        for name, value in islice(vars(record).items(), FIRST, None):
-            if name not in STANDARD:
-                told = value if name in own and _is_plain(value) else cleaned(value, name)
-                line[f"extra_{name}" if name in line else name] = told
+        trusted = REQUEST_FIELDS if hasattr(record, "path") else ()
+        for name, value in vars(record).items():
+            if name not in STANDARD_ATTRIBUTES:
+                is_safe = name in trusted and _is_scalar(value)
+                line[f"extra_{name}" if name in line else name] = value if is_safe else sanitize(value, name)
         if record.exc_info:
-            line["exception"] = _story(record.exc_info)
+            line["exception"] = _traceback(record.exc_info)
         return ENCODE(line)
 
 
 class TextFormatter(logging.Formatter):
-    """A line for a person's eyes, with control characters escaped."""
+    """Format a record as a line for a terminal, with control characters escaped."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, ended by the request's id where there is one; a traceback follows, set in."""
+        """Return the line, the beginning of the request id, and an indented traceback."""
         record.message, record.asctime = _message(record), self.formatTime(record, self.datefmt)
-        line = self.formatMessage(record).translate(CONTROLS)
-        request_id, _ = _ids_of(record)
-        told = _story(record.exc_info).split("\n") if record.exc_info else []
-        ending = f"  [{request_id[:8]}]" if request_id else ""
-        return "\n    ".join([line + ending, *(part.translate(CONTROLS) for part in told)])
+        line = self.formatMessage(record).translate(CONTROL_CHARACTERS)
+        if request_id := _context_value("request_id"):
+            line += f"  [{request_id[:8]}]"
+        traceback = _traceback(record.exc_info).split("\n") if record.exc_info else []
+        return "\n    ".join([line, *(part.translate(CONTROL_CHARACTERS) for part in traceback)])
 
 
-CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-
-
-def _is_plain(value: Any) -> bool:
-    return type(value) in PLAIN or (type(value) is float and isfinite(value))
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, SCALARS) or (isinstance(value, float) and isfinite(value))
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return what is to be said. A line for a request says its path, which is no text to search for secrets.
+    """Return the redacted message. A request's message contains its path, which is not redacted.
 
-    Arguments that do not fit their text are not told: logging itself would print them as they are.
+    Arguments that do not fit the format are dropped; logging would print them unredacted.
     """
     try:
-        said = record.getMessage()
-    except Exception as error:  # noqa: BLE001 - whatever an argument's own text raises
-        said = f"{record.msg if isinstance(record.msg, str) else type(record.msg).__name__} ({type(error).__name__})"
-    return said if hasattr(record, "path") else redact(said)
+        message = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - an argument's __str__ may raise anything
+        template = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        message = f"{template} ({type(error).__name__})"
+    return message if hasattr(record, "path") else redact(message)
 
 
-def _story(exc_info: Any) -> str:
-    error = exc_info[1]
-    return story(error) if error else ""
+def _traceback(exc_info: Any) -> str:
+    return format_traceback(exc_info[1]) if exc_info[1] else ""
 
 
-@lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    """Return a time without a fraction; thousands of lines may have the same."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
-
-
-def _ids_of(record: logging.LogRecord) -> tuple[str | None, str | None]:
-    """Return the ids that a record brings, as a batched one must, or those of the request."""
-    return vars(record).get("ids") or _ids()
-
-
-def _ids() -> tuple[str | None, str | None]:
-    """Return the request's id, and the trace's where that is another one."""
-    try:
-        context = g._get_current_object()  # noqa: SLF001 - one look instead of three
-    except RuntimeError:  # outside of the application
-        return None, None
-    return context.get("request_id"), context.get("trace_id")
+def _context_value(name: str) -> str | None:
+    return g.get(name) if has_app_context() else None
 
 
 def init_app(app: Flask) -> None:
-    """Send every logger of the process to the same place in the same form, which says nothing of threads or places.
-
-    https://docs.python.org/3/howto/logging.html#optimization
-    """
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # noqa: SLF001 - so that no line looks for who wrote it
+    """Configure every logger of the process; in production also log or print uncaught exceptions redacted."""
     settings = app.config
     if settings["ENVIRONMENT"] == "production":
-        _tell_all()
+        logging.raiseExceptions = False
+        threading.excepthook = _log_thread_exception
+        sys.excepthook = _print_command_exception
     logging.config.dictConfig(
         dict_config(settings["LOG_LEVEL"], settings["LOG_FORMAT"], settings["LOG_TO_FILE"], settings["RELEASE"])
     )
 
 
-def _tell_all() -> None:
-    """Tell what nobody handled without what it quotes: a thread's is a line, a command's is for whoever typed it."""
-    logging.raiseExceptions = False
-    threading.excepthook = _thread_failed
-    sys.excepthook = _command_failed
+def _log_thread_exception(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value and not isinstance(arguments.exc_value, SystemExit):
+        log.critical("unhandled %s", arguments.exc_type.__name__, exc_info=arguments.exc_value)
 
 
-def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    if failure.exc_value and not isinstance(failure.exc_value, SystemExit):
-        log.critical("unhandled %s", failure.exc_type.__name__, exc_info=failure.exc_value)
-
-
-def _command_failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _print_command_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:
-        sys.stderr.write(f"{story(error)}\n")
+        sys.stderr.write(f"{format_traceback(error)}\n")
 
 
-def dict_config(level: str, form: str, path: str = "", release: str = "unknown") -> dict[str, Any]:
-    """Return the logging.config dictionary, for the application and for Gunicorn alike.
-
-    PATH, if given, is a file that is rotated at 10 MiB, five kept, whichever process writes to it.
-    """
-    stream: dict[str, Any] = {"class": "app.observability.log_stream.StandardErrorHandler", "formatter": form}
-    handlers = {"stream": stream | {"gathered": ["app.request"]}}
-    if path:
-        rotation = {"filename": path, "max_bytes": FILE_BYTES, "kept": FILE_COUNT}
-        handlers["file"] = {"class": "app.observability.log_file.SharedFileHandler", "formatter": form, **rotation}
+def dict_config(level: str, log_format: str, file: str = "", release: str = "unknown") -> dict[str, Any]:
+    """Return the logging.config dictionary, for the application and for Gunicorn."""
+    handlers: dict[str, Any] = {
+        "stderr": {"class": "app.observability.log_handlers.StderrHandler", "formatter": log_format}
+    }
+    if file:
+        handler_class = "app.observability.log_handlers.LogFileHandler"
+        handlers["file"] = {"class": handler_class, "formatter": log_format, "filename": file}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -169,6 +134,6 @@ def dict_config(level: str, form: str, path: str = "", release: str = "unknown")
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {
             "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
-            "alembic": {"level": "WARNING"},  # migrations/env.py raises it: a probe that looks has nothing to tell
+            "alembic": {"level": "WARNING"},  # migrations/env.py raises the level; readiness probes log nothing
         },
     }

@@ -1,4 +1,4 @@
-"""No secret gets into a log, whatever goes wrong, through the real server; and what went wrong is told, once."""
+"""No failure writes a secret to the log of the real server, and each failure is logged once."""
 
 import json
 import re
@@ -26,7 +26,7 @@ MALFORMED = [
 
 @pytest.fixture(scope="module", params=["json", "text"])
 def server(serve, postgres_url, valkey, request):
-    """A server that fails on request, which logs all that it can; its database's password is a canary too."""
+    """A server with failing views that logs at level DEBUG; its database password is a canary too."""
     url = postgres_url.replace("postgres@", f"postgres:{CANARY}@")
     site = {"site": "tests.support.integration.failing_site:app", "TRUSTED_PROXIES": "1"}
     return serve(url, valkey.url, **site, LOG_FORMAT=request.param, LOG_LEVEL="DEBUG")
@@ -34,73 +34,73 @@ def server(serve, postgres_url, valkey, request):
 
 @pytest.fixture
 def logged(server):
-    """Return a function that does something, and returns what was logged meanwhile."""
+    """Return a function that calls its argument and returns what was logged meanwhile."""
 
     def during(act):
         start = len(server.log.read_text())
         act()
-        behind = ask(server.port, "GET", "/health").headers["X-Request-ID"][:8]
-        wait_for(lambda: behind in server.log.read_text()[start:])
+        last_id = ask(server.port, "GET", "/health").headers["X-Request-ID"][:8]
+        wait_for(lambda: last_id in server.log.read_text()[start:])
         return server.log.read_text()[start:]
 
     return during
 
 
 def post(server, how):
-    """Fail, with a secret in each place where one travels."""
+    """Call a failing view, with secrets in the query, the body and headers."""
     return ask(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", BODY, HEADERS)
 
 
 @pytest.mark.parametrize("how", WAYS)
 def test_failure(server, logged, how):
-    """Whatever fails, its story is told without a secret."""
-    told = logged(lambda: post(server, how))
-    assert CANARY not in told
-    assert f"in {how}" in told
+    """The traceback of any failure has no secret."""
+    log = logged(lambda: post(server, how))
+    assert CANARY not in log
+    assert f"in {how}" in log
 
 
-def test_failure_outside_of_flask(server, logged):
-    """What Gunicorn logs of a request that failed in its hands has its path and no query."""
-    told = logged(lambda: ask(server.port, "GET", f"/outside?token={CANARY}", headers=HEADERS))
-    assert CANARY not in told
-    assert "Error handling request GET /outside?[hidden]" in told
-    assert "RuntimeError: nobody is at home" in told
+def test_failure_outside_flask(server, logged):
+    """Gunicorn's line for a failure outside of Flask has the path and no query."""
+    log = logged(lambda: ask(server.port, "GET", f"/outside?token={CANARY}", headers=HEADERS))
+    assert CANARY not in log
+    assert "Error handling request GET /outside?[redacted]" in log
+    assert "RuntimeError: failed outside of Flask" in log
 
 
-def test_half_an_answer(server, logged):
-    """An answer that breaks off is told, as all else."""
+def test_truncated_response(server, logged):
+    """A failure while the body is sent is logged."""
 
     def read():
         with pytest.raises(IncompleteRead):
-            post(server, "half_an_answer")
+            post(server, "truncated_response")
 
-    told = logged(read)
-    assert CANARY not in told
-    assert "RuntimeError: the other half is away" in told
+    log = logged(read)
+    assert CANARY not in log
+    assert "RuntimeError: the second half failed" in log
 
 
 @pytest.mark.parametrize("how", ["value_of_no_type", "cause"])
-def test_told_once(server, logged, how):
-    """An exception is one line, with its request's id, method and route, and what it takes to understand it."""
-    told = logged(lambda: post(server, how))
-    assert told.count("Traceback (most recent call last)") == (1 if how == "value_of_no_type" else 2) + 1
-    assert "invalid input syntax for type integer: [hidden] (SQLSTATE 22P02)" in told
-    assert "SELECT CAST(%(value)s AS integer)" in told
-    if told.startswith("{"):
-        records = [json.loads(line) for line in told.splitlines()]
+def test_failure_is_logged_once(server, logged, how):
+    """An exception is one line, with its request id, method, route and statement."""
+    log = logged(lambda: post(server, how))
+    assert log.count("Traceback (most recent call last)") == (1 if how == "value_of_no_type" else 2) + 1
+    assert "invalid input syntax for type integer: [redacted] (SQLSTATE 22P02)" in log
+    assert "SELECT CAST(%(value)s AS integer)" in log
+    if log.startswith("{"):
+        records = [json.loads(line) for line in log.splitlines()]
         (line,) = [record for record in records if "exception" in record]
         assert (line["level"], line["request_id"]) == ("ERROR", ID)
         assert (line["method"], line["route"], line["path"]) == ("POST", "/fail/<how>", f"/fail/{how}")
 
 
 @pytest.mark.parametrize("request_line", MALFORMED)
-def test_what_gunicorn_refuses(server, logged, request_line):
-    """What is not HTTP is logged by Gunicorn, by its kind alone."""
+def test_malformed_request(server, logged, request_line):
+    """Gunicorn's line for a malformed request quotes nothing of it."""
     assert CANARY not in logged(lambda: send(server, request_line.encode()))
 
 
 def send(server, data):
-    """Send bytes, and wait for the end."""
+    """Send bytes and read to the end."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -110,14 +110,14 @@ def send(server, data):
 
 @pytest.mark.parametrize("field", ["/a%0d%0aforged", "/%1b[2Kforged", "/a%22,%22level%22:%22forged"])
 def test_nothing_forges_a_line(server, logged, field):
-    """A line break, an escape or a quote in what a client sends neither begins a line nor ends a string."""
-    told = logged(lambda: ask(server.port, "GET", field))
-    assert "\x1b" not in told
-    assert [line for line in told.splitlines() if line.startswith("forged")] == []
-    if told.startswith("{"):
-        assert {json.loads(line)["level"] for line in told.splitlines()} <= {"INFO", "DEBUG", "WARNING"}
+    """A line break, an escape or a quote from a client neither starts a line nor ends a string."""
+    log = logged(lambda: ask(server.port, "GET", field))
+    assert "\x1b" not in log
+    assert [line for line in log.splitlines() if line.startswith("forged")] == []
+    if log.startswith("{"):
+        assert {json.loads(line)["level"] for line in log.splitlines()} <= {"INFO", "DEBUG", "WARNING"}
 
 
-def test_the_start_tells_no_secret(server):
-    """From its start on the server has told none."""
+def test_log_of_start_has_no_secret(server):
+    """The whole log, from the start of the server, has no secret."""
     assert CANARY not in server.log.read_text()

@@ -1,4 +1,4 @@
-"""Sentry's events leave the real server: from each worker, once, and before it ends; away, it costs nothing."""
+"""Sentry events of the real server: each is sent once, before the worker stops; an unavailable Sentry costs nothing."""
 
 import json
 import time
@@ -17,7 +17,7 @@ WORKERS = 2
 
 @pytest.fixture
 def sentry():
-    """Take in Sentry's envelopes."""
+    """A server that receives Sentry envelopes."""
     receiver = Receiver()
     yield receiver
     receiver.close()
@@ -25,7 +25,7 @@ def sentry():
 
 @pytest.fixture
 def start(folder, postgres_url, valkey):
-    """Return a function that starts the failing application with its events sent to a port."""
+    """Return a function that starts the failing application, which sends its events to a port."""
     started = []
 
     def run(port, **environ):
@@ -41,7 +41,7 @@ def start(folder, postgres_url, valkey):
 
 
 def events(sentry):
-    """Return the events among what came: an envelope is a header, then for each item its header and its payload."""
+    """Return the received events. An envelope is a header, then a header and a payload for each item."""
     found = []
     for path, body in list(sentry.got):
         assert path == "/api/7/envelope/"
@@ -54,14 +54,14 @@ def events(sentry):
 
 def fail(server, how="value_of_no_type"):
     """Send a request that fails, and return its id."""
-    answer = ask(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", {"password": CANARY})
-    assert answer.status == 500
-    return answer.json["request_id"]
+    response = ask(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", {"password": CANARY})
+    assert response.status == 500
+    return response.json["request_id"]
 
 
 @pytest.mark.parametrize("rate", ["0", "1"], ids=["untraced", "traced"])
-def test_each_event_once(start, sentry, rate):
-    """Each failing request of each worker is one event, with the id in the client's answer, and no secret in it."""
+def test_one_event_per_failure(start, sentry, rate):
+    """Each failed request of each worker is one event, with the request id and no secret."""
     server = start(sentry.port, SENTRY_TRACES_SAMPLE_RATE=rate)
     failed = [request_id for ids in together(8, lambda _: [fail(server) for _ in range(5)]) for request_id in ids]
     wait_for(lambda: len(events(sentry)) >= len(failed))
@@ -72,7 +72,7 @@ def test_each_event_once(start, sentry, rate):
 
 
 def test_every_worker_sends(start, sentry):
-    """The client is made before the fork, and each worker sends through it: as many connections as workers."""
+    """The client is created before the fork; each worker sends over a connection of its own."""
     server = start(sentry.port)
     master = psutil.Process(server.process.pid)
     sentry.open.clear()
@@ -81,14 +81,14 @@ def test_every_worker_sends(start, sentry):
         return any(bool(peer.raddr) and peer.raddr.port == sentry.port for peer in worker.net_connections("tcp"))
 
     def senders():
-        together(8, lambda _: fail(server))  # at once, so that one worker does not take them all
+        together(8, lambda _: fail(server))  # concurrently, so that one worker does not serve them all
         return sum(map(sends, master.children()))
 
     wait_for(lambda: senders() == WORKERS, seconds=20)
 
 
-def test_a_stop_sends_what_waits(start, sentry):
-    """Events that wait when the server is told to stop are sent before it ends."""
+def test_stop_sends_queued_events(start, sentry):
+    """Queued events are sent before the server stops."""
     server = start(sentry.port)
     sentry.open.clear()
     failed = [fail(server) for _ in range(10)]
@@ -100,11 +100,11 @@ def test_a_stop_sends_what_waits(start, sentry):
     assert sorted(event["tags"]["request_id"] for event in events(sentry)) == sorted(failed)
 
 
-@pytest.mark.parametrize("away", [True, False], ids=["away", "silent"])
-def test_sentry_is_away(start, sentry, away):
-    """A Sentry that is away or silent slows no request, takes no memory without end, and delays no stop for long."""
+@pytest.mark.parametrize("is_down", [True, False], ids=["unavailable", "hanging"])
+def test_sentry_outage(start, sentry, is_down):
+    """An unavailable or hanging Sentry slows no request, uses bounded memory, and delays a stop by seconds at most."""
     sentry.open.clear()
-    server = start(free_port() if away else sentry.port, WEB_CONCURRENCY="1")
+    server = start(free_port() if is_down else sentry.port, WEB_CONCURRENCY="1")
     fail(server)
     worker = psutil.Process(server.process.pid).children()[0]
     for _ in range(150):
@@ -114,6 +114,6 @@ def test_sentry_is_away(start, sentry, away):
     assert sorted(times)[len(times) // 2] < 0.1
     assert max(times) < 1
     assert worker.memory_info().rss - memory < 8 * 2**20
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - started_at < 10

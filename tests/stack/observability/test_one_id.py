@@ -1,4 +1,4 @@
-"""One request's id leads through everything: what Nginx, the application, Postgres, Sentry and the traces say of it."""
+"""One request id finds a request everywhere: in the logs of nginx and the application, Postgres, Sentry and traces."""
 
 import json
 import threading
@@ -23,70 +23,70 @@ def orders(number):
     raise RuntimeError("out of stock")
 """,
 )
-AT_WORK = "SELECT query FROM pg_stat_activity WHERE usename = 'app' AND query LIKE 'SELECT pg_sleep(1)%'"
+RUNNING_STATEMENT = "SELECT query FROM pg_stat_activity WHERE usename = 'app' AND query LIKE 'SELECT pg_sleep(1)%'"
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
 def failed(new_server, registry, image):
-    """Let one request fail on a server that tells Sentry and a collector, and return the id and what was seen of it."""
+    """Fail one request on a server with Sentry and a collector; return the id and every trace that it left."""
     server = new_server()
-    server.ops("deploy", registry.release("faulty", FAULTY), check=False)  # makes the networks, for the listener
+    server.ops("deploy", registry.release("faulty", FAULTY), check=False)  # creates the networks for the listener
     listener = Listener(server, image)
     try:
         with (server.folder / ".env").open("a") as file:
             file.write(f"SENTRY_DSN={listener.url('/7', user='key')}\nOTEL_EXPORTER_OTLP_ENDPOINT={listener.url('')}\n")
         server.compose("up", "--detach", "--no-deps", "--wait", f"web-{server.status()['active_colour']}")
         wait_for(lambda: server.ask("/health/ready").status == 200, seconds=20)
-        yield seen(server, listener)
+        yield observe(server, listener)
     finally:
         listener.destroy()
 
 
-def seen(server, listener):
-    """Send the request, look at Postgres meanwhile, and return the answer and what everybody says of it."""
-    answers, headers = [], {"Authorization": f"Bearer {SECRET}", "Cookie": f"session={SECRET}"}
-    asking = threading.Thread(
-        target=lambda: answers.append(server.ask(f"/orders/5?reset={SECRET}", headers=headers)),
+def observe(server, listener):
+    """Send the request, query Postgres meanwhile, and return the response and what each system recorded."""
+    responses, headers = [], {"Authorization": f"Bearer {SECRET}", "Cookie": f"session={SECRET}"}
+    client = threading.Thread(
+        target=lambda: responses.append(server.ask(f"/orders/5?reset={SECRET}", headers=headers)),
     )
-    asking.start()
-    statements = wait_for(lambda: server.sql(AT_WORK))
-    asking.join(20)
-    answer = answers[0]
-    trace = bytes.fromhex(answer.request_id)
+    client.start()
+    statements = wait_for(lambda: server.sql(RUNNING_STATEMENT))
+    client.join(20)
+    response = responses[0]
+    trace = bytes.fromhex(response.request_id)
     return SimpleNamespace(
-        answer=answer,
-        id=answer.request_id,
+        response=response,
+        id=response.request_id,
         statements=statements,
-        edge=server.log_line("nginx", answer.request_id),
+        edge=server.log_line("nginx", response.request_id),
         events=wait_for(
-            lambda: [each for each in listener.received_texts("/api/7/envelope/") if answer.request_id in each]
+            lambda: [each for each in listener.received_texts("/api/7/envelope/") if response.request_id in each]
         ),
         traces=wait_for(lambda: [each for each in listener.received("/v1/traces") if trace in each], seconds=20),
-        said=server.compose("logs", "--no-log-prefix", "--no-color").stdout,
+        logs=server.compose("logs", "--no-log-prefix", "--no-color").stdout,
     )
 
 
 def lines(failed):
-    """Return the lines of all logs that one looks for by the id."""
-    return [json.loads(line) for line in failed.said.splitlines() if failed.id in line]
+    """Return the log lines that contain the id."""
+    return [json.loads(line) for line in failed.logs.splitlines() if failed.id in line]
 
 
-def test_the_client_has_the_id(failed):
-    """Whoever asked is told the id, in the answer's head and in its body, and nothing of the fault."""
-    assert (failed.answer.status, failed.answer.json["request_id"]) == (500, failed.id)
-    assert "stock" not in failed.answer.body.decode()
+def test_response_has_the_id(failed):
+    """The response has the id in its header and body, and nothing of the exception."""
+    assert (failed.response.status, failed.response.json["request_id"]) == (500, failed.id)
+    assert "stock" not in failed.response.body.decode()
 
 
-def test_the_logs_have_the_id(failed):
-    """Of the edge one line, of the application one for the fault, with its traceback, and one that sums up."""
+def test_logs_have_the_id(failed):
+    """The id finds the access log lines of nginx and the application, and the line with the traceback."""
     found = {(line["logger"], line["level"]) for line in lines(failed)}
     assert found == {("nginx", "INFO"), ("app.http.errors", "ERROR"), ("app.request", "INFO")}
     assert any("RuntimeError: out of stock" in line.get("exception", "") for line in lines(failed))
 
 
-def test_the_lines_have_one_form(failed):
-    """Each has time, level, logger, message, id and release; that of a request method, path, status and seconds."""
+def test_log_lines_have_the_same_fields(failed):
+    """The access logs of nginx and the application use the same field names."""
     for line in lines(failed):
         assert {"time", "level", "logger", "message", "request_id", "release"} <= line.keys()
         assert line["release"] == "faulty"
@@ -95,26 +95,26 @@ def test_the_lines_have_one_form(failed):
     assert all(1 < line["duration_s"] < 10 for line in requests)
 
 
-def test_the_statement_has_the_id(failed):
-    """While a statement runs, Postgres says of which request it is."""
+def test_statement_has_the_id(failed):
+    """pg_stat_activity shows the id with the running statement."""
     assert failed.statements == [f"SELECT pg_sleep(1) /* request_id={failed.id} */"]
 
 
-def test_the_event_has_the_id(failed):
+def test_event_has_the_id(failed):
     """Sentry gets one event, with the id, the release and the environment."""
     assert len(failed.events) == 1
     event = json.loads(failed.events[0].splitlines()[2])
     assert (event["tags"]["request_id"], event["release"], event["environment"]) == (failed.id, "faulty", "production")
 
 
-def test_the_trace_has_the_id(failed):
-    """The trace's id is the request's: the span of the request is in it, and that of its statement."""
+def test_trace_has_the_id(failed):
+    """The trace id is the request id; the trace has spans of the request and its statement."""
     spans = b"".join(failed.traces)
     assert b"/orders/<int:number>" in spans
     assert b"SELECT" in spans
 
 
-def test_none_of_them_has_a_secret(failed):
-    """What came in the query, in a cookie or as a token is in none of it."""
-    everything = [failed.said.encode(), *failed.traces, *[event.encode() for event in failed.events]]
+def test_nothing_has_a_secret(failed):
+    """The query string, the cookie and the token are recorded nowhere."""
+    everything = [failed.logs.encode(), *failed.traces, *[event.encode() for event in failed.events]]
     assert [text for text in everything if SECRET.encode() in text] == []

@@ -1,4 +1,4 @@
-"""The application with a view that goes wrong in each way, for Gunicorn; secrets are in every one of them."""
+"""The application with views that fail in every way, each with a secret in its reach; for Gunicorn."""
 
 import threading
 
@@ -13,7 +13,7 @@ from wsgi import app
 
 
 def secret():
-    """Return what the client sent in its body."""
+    """Return the secret in the request body."""
     return request.get_json()["password"]
 
 
@@ -30,7 +30,7 @@ def value_that_is_there():
 
 
 def database_url():
-    """Somebody puts the URL into a text."""
+    """An exception message contains the database URL."""
     raise ValueError(f"cannot use {app.config['SQLALCHEMY_DATABASE_URI'].render_as_string(hide_password=False)}")
 
 
@@ -53,37 +53,37 @@ def redis_command():
 
 
 def headers():
-    """Somebody puts headers into a text."""
+    """An exception message contains the headers."""
     raise RuntimeError(f"cannot be served: {dict(request.headers)}")
 
 
 def environ():
-    """Somebody puts all that the server knows of the request into a text."""
+    """An exception message contains the WSGI environment."""
     raise RuntimeError(f"cannot be served: {request.environ}")
 
 
 def body():
-    """Somebody puts the body into a text."""
-    raise RuntimeError(f"cannot be taken: {request.json}")
+    """An exception message contains the body."""
+    raise RuntimeError(f"refused: {request.json}")
 
 
 def added():
-    """Somebody adds it to a line."""
-    app.logger.error("cannot be taken", extra={"sent": request.json, "header": request.headers["Authorization"]})
+    """A log line has the secret in `extra`."""
+    app.logger.error("refused", extra={"sent": request.json, "header": request.headers["Authorization"]})
     body()
 
 
 def arguments():
-    """Somebody logs it with one argument too few."""
-    app.logger.error("%s of %s cannot be taken", request.json)
+    """A log call has one argument too few."""
+    app.logger.error("%s of %s refused", request.json)
     body()
 
 
 def thread():
-    """It fails in a thread."""
+    """A thread fails."""
 
     def fail(sent):
-        raise RuntimeError(f"cannot be taken in thread: {sent}")
+        raise RuntimeError(f"refused in a thread: {sent}")
 
     failing = threading.Thread(target=fail, args=(request.json,))
     failing.start()
@@ -92,42 +92,42 @@ def thread():
 
 
 def address():
-    """Somebody puts the whole address into a text."""
+    """An exception message contains the URL."""
     raise RuntimeError(f"cannot serve {request.url}")
 
 
 def cause():
-    """The secret is in what led to it."""
+    """The cause of the exception contains the secret."""
     try:
         value_of_no_type()
     except Exception as error:
-        raise RuntimeError("no answer") from error
+        raise RuntimeError("statement failed") from error
 
 
-def half_an_answer():
-    """It fails when Flask is done: Gunicorn logs it."""
+def truncated_response():
+    """The body fails after Flask has returned; Gunicorn logs it."""
 
     def parts():
         yield "half"
-        raise RuntimeError("the other half is away")
+        raise RuntimeError("the second half failed")
 
     return Response(parts())
 
 
 WAYS = (value_of_no_type, value_that_is_there, database_url, wrong_password, redis_url, redis_command)
-WAYS += (headers, environ, body, added, arguments, thread, address, cause, half_an_answer)
+WAYS += (headers, environ, body, added, arguments, thread, address, cause, truncated_response)
 
 
 @app.post("/fail/<how>")
 def fail(how):
-    """Go wrong."""
+    """Fail in the way that the path names."""
     return {way.__name__: way for way in WAYS}[how]()
 
 
 def outside(environ, start_response):
-    """Fail before Flask is asked: Gunicorn logs that, with the whole address."""
+    """Fail before Flask; Gunicorn logs the failure with the URL."""
     if environ["PATH_INFO"] == "/outside":
-        raise RuntimeError("nobody is at home")
+        raise RuntimeError("failed outside of Flask")
     return inside(environ, start_response)
 
 

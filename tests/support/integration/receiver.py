@@ -1,4 +1,4 @@
-"""A small HTTP server that takes in what Sentry's and OpenTelemetry's clients send, as slowly as one likes."""
+"""An HTTP server that receives from the Sentry and OpenTelemetry clients, and can be made to hang."""
 
 import gzip
 import threading
@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Receiver:
-    """Keeps every body that was posted, unpacked, with its path; while `open` is not set, who posts waits."""
+    """Records the path and the decompressed body of each POST; requests hang while `open` is not set."""
 
     def __init__(self):
         self.got = []
@@ -18,7 +18,7 @@ class Receiver:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def handler(self):
-        """Return the class that answers."""
+        """Return the request handler class."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,12 +33,12 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_):
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler
 
     def close(self):
-        """End it."""
+        """Stop the server."""
         self.open.set()
         self.server.shutdown()
         self.server.server_close()

@@ -113,10 +113,10 @@ def test_what_a_deployment_relies_on(load):
 @pytest.mark.parametrize(("environ", "form"), [({}, "json"), ({"FLASK_ENV": "development"}, "text")])
 def test_log_format(load, environ, form):
     """Gunicorn's own lines have the application's form."""
-    assert load(**environ)["log_settings"]()["handlers"]["stream"]["formatter"] == form
+    assert load(**environ)["log_settings"]()["handlers"]["stderr"]["formatter"] == form
 
 
 def test_log_settings_never_fail(load):
     """A wrong level or format is for the application to name; Gunicorn logs with the defaults until it did."""
     settings = load(LOG_LEVEL="LOUD", LOG_FORMAT="xml")["log_settings"]()
-    assert (settings["root"]["level"], settings["handlers"]["stream"]["formatter"]) == ("INFO", "json")
+    assert (settings["root"]["level"], settings["handlers"]["stderr"]["formatter"]) == ("INFO", "json")

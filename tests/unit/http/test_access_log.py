@@ -1,4 +1,4 @@
-"""The request's id and the line that sums a request up."""
+"""The request id and the access log."""
 
 import re
 
@@ -7,78 +7,90 @@ import pytest
 from app.observability.logging import TextFormatter
 
 ID = "trace-1234_5678.9"
-REQUIRED = {"time", "level", "logger", "message", "request_id", "release", "method", "path", "route", "status"}
-REQUIRED |= {"duration_s", "bytes", "client", "token"}
+FIELDS = {
+    "time",
+    "level",
+    "logger",
+    "message",
+    "request_id",
+    "trace_id",
+    "release",
+    "method",
+    "path",
+    "route",
+    "status",
+}
+FIELDS |= {"duration_s", "bytes", "client", "token_name"}
 HOSTILE = ["/a%0d%0ab", "/a%0Aforged line", "/%1b%5b31mred", "/%00", "/%c2%85", "/%e2%80%a8", "/%ff%fe", "/a%22%7d"]
 
 
 @pytest.fixture
 def proxied(shared_app):
-    """Asks an application that has one proxy in front."""
+    """A client of an application behind one proxy."""
     return shared_app.test_client()
 
 
-def given_id(client, value):
-    """Return the id that a request with this one gets."""
+def response_id(client, value):
+    """Return the request id of the response to a request with this X-Request-ID."""
     return client.get("/health", headers={"X-Request-ID": value}).headers["X-Request-ID"]
 
 
-def is_made(request_id):
-    """Whether an id is one of ours: 128 random bits."""
+def is_generated(request_id):
+    """Return whether the application generated the id: 128 random bits."""
     return re.fullmatch("[0-9a-f]{32}", request_id) is not None
 
 
-def test_id_of_a_trusted_proxy(proxied):
-    """The proxy's id is the request's."""
-    assert given_id(proxied, ID) == ID
+def test_id_from_trusted_proxy(proxied):
+    """The id of a trusted proxy is accepted."""
+    assert response_id(proxied, ID) == ID
 
 
-def test_id_of_anybody(client):
-    """Without a proxy that is trusted, nobody chooses the id."""
-    assert is_made(given_id(client, ID))
+def test_id_from_client_is_replaced(client):
+    """Without a trusted proxy the id of a client is replaced."""
+    assert is_generated(response_id(client, ID))
 
 
 @pytest.mark.parametrize(
     "value", ["", "short", "a" * 65, "has blank 1", "semi;colon", "é" * 8, '"quoted"', "a\tb\tc\td\te"]
 )
-def test_id_that_is_none(proxied, value):
-    """What is not well formed is replaced, even from the proxy."""
-    assert is_made(given_id(proxied, value))
+def test_malformed_id_is_replaced(proxied, value):
+    """A malformed id is replaced, even from the proxy."""
+    assert is_generated(response_id(proxied, value))
 
 
 def test_ids_differ(client):
-    """Each request has its own."""
-    assert given_id(client, "") != given_id(client, "")
+    """Each request has a different id."""
+    assert response_id(client, "") != response_id(client, "")
 
 
-def test_one_line_a_request(client, logged):
-    """A request is one line, with all that is needed to find it again."""
+def test_one_line_per_request(client, logged):
+    """A request is logged as one line with all fields."""
     log = logged()
-    answer = client.get("/health")
+    response = client.get("/health")
     (line,) = log.records
-    assert line.keys() == REQUIRED
+    assert line.keys() == FIELDS
     assert (line["method"], line["path"], line["route"], line["status"]) == ("GET", "/health", "/health", 200)
-    assert (line["bytes"], line["client"], line["token"]) == (len(answer.data), "127.0.0.1", None)
-    assert (line["request_id"], line["logger"]) == (answer.headers["X-Request-ID"], "app.request")
+    assert (line["bytes"], line["client"], line["token_name"]) == (len(response.data), "127.0.0.1", None)
+    assert (line["request_id"], line["logger"]) == (response.headers["X-Request-ID"], "app.request")
     assert 0 < line["duration_s"] < 10
 
 
 def test_release_is_sent(make_app):
-    """Every answer says its release, an error too: the proxy in front logs it, and keeps it for itself."""
+    """Every response has X-Release, errors too; nginx logs it and removes it."""
     client = make_app(RELEASE="abc").test_client()
     assert [client.get(path).headers["X-Release"] for path in ("/health", "/nowhere")] == ["abc", "abc"]
 
 
-def test_route_groups_requests(client, logged):
-    """The route is the pattern, so that one product's requests count with another's; without one it is null."""
+def test_route(client, logged):
+    """The route is the URL rule, or null when none matches."""
     log = logged()
     client.get("/api/docs/nowhere")
     client.post("/api/products")
     assert [(line["route"], line["status"]) for line in log.records] == [(None, 404), ("/api/products", 401)]
 
 
-def test_failure_is_a_line_too(app, client, logged):
-    """A request that fails has its line, and one for the exception: with the same id, the method, and the route."""
+def test_failed_request_is_logged(app, client, logged):
+    """A failed request has its access log line, and one with the traceback, method, path and route."""
     app.add_url_rule("/fail/<int:what>", "fail", lambda what: what / 0)
     log = logged()
     client.get("/fail/7")
@@ -89,20 +101,20 @@ def test_failure_is_a_line_too(app, client, logged):
     assert failure["request_id"] == line["request_id"]
 
 
-def test_failure_of_a_hook(make_app, logged):
-    """A hook that fails after each request costs neither the id nor the line, once."""
+def test_failed_after_request_function(make_app, logged):
+    """When an after_request function fails, the response has its id and the request its one line."""
     app = make_app()
     app.after_request(lambda response: response.headers["nothing"] and response)
     log = logged()
-    answer = app.test_client().get("/health")
-    assert (answer.status_code, is_made(answer.headers["X-Request-ID"])) == (500, True)
+    response = app.test_client().get("/health")
+    assert (response.status_code, is_generated(response.headers["X-Request-ID"])) == (500, True)
     (line,) = [line for line in log.records if line["logger"] == "app.request"]
-    assert (line["status"], line["request_id"]) == (500, answer.headers["X-Request-ID"])
+    assert (line["status"], line["request_id"]) == (500, response.headers["X-Request-ID"])
 
 
 @pytest.mark.parametrize("form", [None, TextFormatter()], ids=["json", "text"])
 def test_hostile_path(client, logged, form):
-    """Whatever is in the path, a request is one line, and no control character reaches a terminal."""
+    """A hostile path neither forges a line nor writes a control character."""
     log = logged(form)
     for number, path in enumerate(HOSTILE, 1):
         client.get(path)
@@ -111,8 +123,8 @@ def test_hostile_path(client, logged, form):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", written), path
 
 
-def test_secrets_are_not_logged(client, logged):
-    """Neither the query string nor a header is in the log, where tokens travel."""
+def test_query_and_headers_are_not_logged(client, logged):
+    """The query string and headers, which may contain tokens, are not logged."""
     log = logged()
     client.get("/health?reset_token=hunter2", headers={"Authorization": "Bearer hunter2", "Referer": "/?t=hunter2"})
     assert "hunter2" not in log.stream.getvalue()
@@ -120,16 +132,16 @@ def test_secrets_are_not_logged(client, logged):
 
 
 def test_client_behind_a_proxy(make_app, logged):
-    """The address is the one that the trusted proxy saw, not what the client claims before it."""
+    """The client address is the one that the trusted proxy appended."""
     client = make_app(TRUSTED_PROXIES="1").test_client()
     log = logged()
     client.get("/health", headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.9"})
     assert log.records[0]["client"] == "203.0.113.9"
 
 
-def test_quiet(make_app, logged):
-    """Above INFO there is no line for a request, and the id is still sent."""
+def test_no_access_log_above_info(make_app, logged):
+    """Above level INFO requests are not logged; the response still has its id."""
     client = make_app(LOG_LEVEL="WARNING").test_client()
     log = logged()
-    assert is_made(client.get("/health").headers["X-Request-ID"])
+    assert is_generated(client.get("/health").headers["X-Request-ID"])
     assert log.lines == []

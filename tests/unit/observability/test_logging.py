@@ -1,4 +1,4 @@
-"""The form of a line: one record, one line, nothing lost of what was added to it."""
+"""Log lines: one per record, with every field passed through `extra`."""
 
 import json
 import logging
@@ -22,37 +22,38 @@ PRODUCTION |= {"REDIS_URL": "redis://r", "TRUSTED_HOSTS": "x"}
 
 
 def record(message="hello", exc_info=None, **extra):
-    """Return a record as `log.info(message, extra=…)` makes it, at a fixed time."""
+    """Return a record as `log.info(message, extra=…)` creates it, at a fixed time."""
     made = logging.getLogger("shop").makeRecord("shop", logging.INFO, "f.py", 1, message, (), exc_info, extra=extra)
     made.created = 1_800_000_000.25
     return made
 
 
 def line(**options):
-    """Return the JSON line of a record."""
+    """Return the parsed JSON line of a record."""
     return json.loads(JSONFormatter("r1").format(record(**options)))
 
 
 def raised(text):
-    """Return what sys.exc_info says of an exception with this text."""
+    """Return the exc_info of an exception with this message."""
     return (RuntimeError, RuntimeError(text), None)
 
 
-def test_json():
-    """A line says when, how bad, who, what, for which request, and by which release."""
+def test_json_line():
+    """A line has time, level, logger, message, request id, trace id and release."""
     assert line() == {
         "time": "2027-01-15T08:00:00.250+00:00",
         "level": "INFO",
         "logger": "shop",
         "message": "hello",
         "request_id": None,
+        "trace_id": None,
         "release": "r1",
     }
 
 
 @given(seconds=st.floats(0, 4e9))
 def test_time(seconds):
-    """A time is RFC 3339 with milliseconds and offset, in UTC."""
+    """The time is RFC 3339 in UTC, with milliseconds and offset."""
     made = record()
     made.created = seconds
     text = json.loads(JSONFormatter("r1").format(made))["time"]
@@ -61,40 +62,40 @@ def test_time(seconds):
     assert abs(moment.timestamp() - seconds) < 0.002
 
 
-def test_extras():
-    """What was added to a record is in its line, whatever its type."""
+def test_extra_fields():
+    """Fields of any type are in the line."""
     added = {"price": Decimal("1.5"), "at": datetime(2026, 1, 1, tzinfo=UTC), "tags": {"a": [1]}, "none": None}
     assert line(**added).items() >= {"price": "1.5", "at": "2026-01-01 00:00:00+00:00", "none": None}.items()
     assert line(**added)["tags"] == {"a": [1]}
 
 
-def test_extras_without_secrets():
-    """What was added is told without secrets, given away by a name or a text; a request's path stays whole."""
+def test_extra_fields_are_redacted():
+    """Secrets are redacted by field name or by content; the path of a request is not."""
     added = {"password": "canary", "url": "redis://:canary@cache", "all": {"api_key": "canary", "list": ["?a=canary"]}}
     added["pair"], added["keys"] = ["redis://:canary@cache", "x"], {"redis://:canary@cache": 1}
     added["headers"] = [("Authorization", "canary"), ["x-api-key", "canary"]]
     assert "canary" not in str(line(**added))
-    assert line(path="/a?b=c", token="deploy", **added).items() >= {"path": "/a?b=c", "token": "deploy"}.items()
+    assert line(path="/a?b=c", token_name="shop", **added).items() >= {"path": "/a?b=c", "token_name": "shop"}.items()
 
 
-@pytest.mark.parametrize("name", ["time", "level", "logger", "request_id", "release"])
-def test_extras_replace_nothing(name):
-    """What was added under the name of a field that each line has is told beside it."""
+@pytest.mark.parametrize("name", ["time", "level", "logger", "request_id", "trace_id", "release"])
+def test_extra_field_overwrites_nothing(name):
+    """A field with the name of a standard field gets a prefix."""
     assert line(**{name: "forged"}) == line() | {f"extra_{name}": "forged"}
 
 
-def circle():
-    """Return a list that is in itself."""
+def recursive_list():
+    """Return a list that contains itself."""
     made = [math.nan]
     made.append(made)
     return made
 
 
-class Untold:
-    """Says nothing of itself."""
+class Unprintable:
+    """An object whose __str__ fails."""
 
     def __str__(self):
-        """Fail."""
+        """Raise."""
         raise RuntimeError("canary")
 
 
@@ -102,25 +103,35 @@ class Changing(dict):
     """A mapping that another thread changes."""
 
     def items(self):
-        """Fail, as a dictionary does then."""
+        """Raise as a dictionary does then."""
         raise RuntimeError("dictionary changed size during iteration")
 
 
 @pytest.mark.parametrize(
     "value",
-    [Changing(), math.nan, -math.inf, circle(), {1: {(2, 3): math.inf}}, Untold(), b"\xff", {Untold()}, [10**5000]],
+    [
+        Changing(),
+        math.nan,
+        -math.inf,
+        recursive_list(),
+        {1: {(2, 3): math.inf}},
+        Unprintable(),
+        b"\xff",
+        {Unprintable()},
+        [10**5000],
+    ],
 )
-def test_extras_that_json_does_not_know(value):
-    """Whatever was added, the line is JSON as every reader knows it, and says something of it."""
+def test_unserialisable_extra_field(value):
+    """The line is standard JSON, and has a text for a value that JSON cannot represent."""
     written = JSONFormatter("r1").format(record(added=value))
     assert json.loads(written, parse_constant=pytest.fail)["added"] is not None
     assert "canary" not in written
 
 
 @pytest.mark.parametrize("formatter", [JSONFormatter("r1"), TextFormatter()])
-@pytest.mark.parametrize(("text", "arguments"), [("%d done", ("canary",)), ("%s done", ()), ("%s", (Untold(),))])
-def test_arguments_that_do_not_fit(formatter, text, arguments):
-    """Arguments that do not fit cost the line its arguments alone, which nobody tells elsewhere either."""
+@pytest.mark.parametrize(("text", "arguments"), [("%d done", ("canary",)), ("%s done", ()), ("%s", (Unprintable(),))])
+def test_arguments_that_do_not_fit_are_dropped(formatter, text, arguments):
+    """Arguments that do not fit the format are dropped, and printed nowhere else."""
     made = record(text)
     made.args = arguments
     written = formatter.format(made)
@@ -128,8 +139,8 @@ def test_arguments_that_do_not_fit(formatter, text, arguments):
     assert "canary" not in written
 
 
-def test_what_nobody_handled(logged, capsys):
-    """In production what ends a thread is a line, and what ends a command is printed, each without what it quotes."""
+def test_uncaught_exceptions_are_redacted(logged, capsys):
+    """In production an exception that ends a thread is logged, and one that ends a command printed, redacted."""
     create_app("production", PRODUCTION)
     log = logged()
 
@@ -141,16 +152,16 @@ def test_what_nobody_handled(logged, capsys):
     thread.join()
     (line,) = log.records
     assert line["message"] == "unhandled RuntimeError"
-    assert line["exception"].endswith("\nRuntimeError: x://[hidden]@b")
+    assert line["exception"].endswith("\nRuntimeError: x://[redacted]@b")
     capsys.readouterr()
     sys.excepthook(*raised("x://a:canary@b"))
-    assert capsys.readouterr().err == "Traceback (most recent call last):\nRuntimeError: x://[hidden]@b\n"
+    assert capsys.readouterr().err == "Traceback (most recent call last):\nRuntimeError: x://[redacted]@b\n"
     assert logging.raiseExceptions is False
 
 
 @given(text=st.text(st.characters()))
-def test_one_line(text):
-    """Whatever is logged, it is one line of ASCII that reads back as it was."""
+def test_json_line_round_trips(text):
+    """Any text is one line of ASCII that parses to the same text."""
     assume(redact(text) == text)
     written = JSONFormatter("r1").format(record(message=text.replace("%", ""), extra_text=text))
     assert written.isascii()
@@ -159,19 +170,19 @@ def test_one_line(text):
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
-def test_text_has_no_control_characters(text):
-    """In the form for people too, what a client sent neither begins a line nor moves the cursor."""
+def test_text_line_has_no_control_characters(text):
+    """In the text format a client can neither start a line nor move the cursor."""
     written = TextFormatter().format(record(message=text.replace("%", "")))
     assert not [character for character in written if ord(character) < 32 or 127 <= ord(character) < 160]
 
 
-def test_exception():
-    """An exception's traceback belongs to its record's line."""
+def test_exception_field():
+    """The traceback is a field of the line."""
     assert line(exc_info=raised("a\nb"))["exception"].endswith("RuntimeError: a\nb")
 
 
-def test_exception_in_text_begins_no_line():
-    """In the form for people too: what an exception says cannot look like a line of its own, nor move the cursor."""
+def test_exception_in_text_forges_no_line():
+    """In the text format the message of an exception is indented and escaped."""
     first, *others = TextFormatter().format(record(exc_info=raised("a\n10:00:00 INFO    forged\r\x1b[2K"))).split("\n")
     assert first.endswith("hello")
     assert others[-1] == "    10:00:00 INFO    forged\\x0d\\x1b[2K"
@@ -179,16 +190,16 @@ def test_exception_in_text_begins_no_line():
 
 
 def test_trace_id(app):
-    """Where a request's trace has another id, its lines have that too."""
+    """A line logged in a traced request has the trace id."""
     with app.test_request_context():
         app.preprocess_request()
-        assert "trace_id" not in line()
+        assert line()["trace_id"] is None
         g.trace_id = "0af7651916cd43dd8448eb211c80319c"
         assert line()["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_request_id(app):
-    """A line logged in a request has its id; in the form for people its beginning is at the end."""
+    """A line logged in a request has its id; the text format ends with the first eight characters."""
     with app.test_request_context():
         app.preprocess_request()
         (request_id, text) = line()["request_id"], TextFormatter().format(record())
@@ -196,24 +207,19 @@ def test_request_id(app):
     assert text.endswith(f"INFO    hello  [{request_id[:8]}]")
 
 
-def test_text_without_a_request():
-    """Outside of a request there is no id to end the line with."""
+def test_text_outside_request():
+    """Outside of a request the text format has no id."""
     assert TextFormatter().format(record()).endswith("INFO    hello")
 
 
-def test_file_size():
-    """A file has ten mebibytes, which is enough to look back and too little to fill a disk."""
-    file = dict_config("INFO", "json", "/var/log/app.log")["handlers"]["file"]
-    assert (file["max_bytes"], file["kept"]) == (10_485_760, 5)
-
-
-def test_no_file_by_default():
-    """In a container the standard error is the log, and no file grows in it."""
-    assert list(dict_config("INFO", "json")["handlers"]) == ["stream"]
+def test_file_is_optional():
+    """Without LOG_TO_FILE standard error is the only log."""
+    assert list(dict_config("INFO", "json")["handlers"]) == ["stderr"]
+    assert list(dict_config("INFO", "json", "/var/log/app.log")["handlers"]) == ["stderr", "file"]
 
 
 def test_level(make_app, logged):
-    """Below LOG_LEVEL nothing is written, by no logger of the process."""
+    """LOG_LEVEL applies to every logger of the process."""
     make_app(LOG_LEVEL="ERROR")
     log = logged()
     logging.getLogger("any.library").warning("no")
@@ -221,16 +227,16 @@ def test_level(make_app, logged):
     assert [line["message"] for line in log.records] == ["yes"]
 
 
-def test_format_is_chosen(make_app):
-    """LOG_FORMAT decides about the form."""
+def test_log_format(make_app):
+    """LOG_FORMAT chooses the formatter."""
     make_app(LOG_FORMAT="text")
     assert isinstance(logging.getLogger().handlers[0].formatter, TextFormatter)
     make_app(LOG_FORMAT="json", RELEASE="abc")
     assert logging.getLogger().handlers[0].formatter.release == "abc"
 
 
-def test_gunicorn_and_the_application_agree(make_app):
-    """Gunicorn's lines go the same way, once."""
+def test_gunicorn_uses_the_same_handlers(make_app):
+    """Gunicorn's lines go to the root logger's handlers, once."""
     make_app()
     gunicorn = logging.getLogger("gunicorn.error")
     assert (gunicorn.handlers, gunicorn.propagate) == ([], True)

@@ -1,4 +1,4 @@
-"""What others say is told without credentials, and a database's error without what a user sent."""
+"""Redaction of credentials in text, and of user data in database errors."""
 
 import re
 import time
@@ -8,7 +8,7 @@ import pytest
 import redis
 from sqlalchemy.exc import DataError, OperationalError
 
-from app.observability.redaction import describe, headline, redact, story
+from app.observability.redaction import describe, format_traceback, redact, summary
 
 CANARY = "hunter2-canary"
 
@@ -46,10 +46,10 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("text", SECRETS)
-def test_secret(text):
-    """No credential of a usual form is left, wherever it stands."""
+def test_secret_is_redacted(text):
+    """Credentials in common forms are redacted."""
     assert CANARY not in redact(text)
-    assert "[hidden]" in redact(text)
+    assert "[redacted]" in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_secret(text):
         'connection to server at "127.0.0.1", port 5432 failed: FATAL: password authentication failed for user "app"',
         "Booting worker with pid: 17",
         "Listening at: http://0.0.0.0:8000 (1)",
-        "is it away? no: token unknown",
+        "is it there? no: token unknown",
         "a = b",
         "SELECT a FROM b WHERE c = ? AND d / 2 > ?",
         "the token 'deploy' may not write: 403",
@@ -67,85 +67,85 @@ def test_secret(text):
         "/orders/12: status='paid', total=3",
     ],
 )
-def test_harmless(text):
-    """What holds no secret stays as it is."""
+def test_harmless_text_is_unchanged(text):
+    """Text without a secret is unchanged."""
     assert redact(text) == text
 
 
 def test_statement_error():
-    """A statement's error has its reason and its text, and neither parameters nor the driver's quotes."""
+    """A statement error has the reason and the SQL, without parameters and DETAIL."""
     error = OperationalError("UPDATE x\n  SET a = %(a)s", {"a": CANARY}, Exception(f"too late\nDETAIL: {CANARY}"))
     assert describe(error) == "too late [SQL: UPDATE x SET a = %(a)s]"
 
 
 def test_connection_error():
-    """Why no connection was made is told."""
+    """A connection error has its reason."""
     assert describe(psycopg2.OperationalError("no route to host\nIs the server running?")) == "no route to host"
 
 
-def test_redis_pipeline():
-    """redis-py quotes the command of a pipeline that failed, with its values."""
+def test_redis_error():
+    """The command and its arguments, which redis-py quotes, are removed."""
     error = redis.ResponseError(f"Command # 1 (SET key {CANARY}) of pipeline caused error: OOM command not allowed")
     assert describe(error) == "OOM command not allowed"
     error = redis.ResponseError(f"unknown command 'X', with args beginning with: '{CANARY}'")
     assert describe(error) == "unknown command 'X'"
 
 
-def test_story():
-    """A story has the exceptions that led to it, oldest first, each as discreet as the last."""
+def test_traceback_has_causes():
+    """A traceback has its causes, oldest first, each redacted."""
     try:
         try:
             raise DataError("SELECT 1", {}, Exception(f"bad\n{CANARY}"))  # noqa: TRY301
         except DataError as error:
             raise RuntimeError(f"no mail to https://me:{CANARY}@mail.example") from error
     except RuntimeError as error:
-        told = story(error)
-    assert CANARY not in told
-    assert told.index("DataError: bad [SQL: SELECT 1]") < told.index("RuntimeError: no mail to https://[hidden]@mail")
-    assert told.count("Traceback") == 2
-    assert "test_redaction.py" in told
+        text = format_traceback(error)
+    assert CANARY not in text
+    assert text.index("DataError: bad [SQL: SELECT 1]") < text.index("RuntimeError: no mail to https://[redacted]@mail")
+    assert text.count("Traceback") == 2
+    assert "test_redaction.py" in text
 
 
-def test_group():
-    """A group of exceptions is told with its members, each with its own story."""
+def test_exception_group():
+    """A group has the tracebacks of its members."""
     try:
         raise ValueError("a") from KeyError("why")  # noqa: TRY301
     except ValueError as error:
-        told = headline(ExceptionGroup("both", [error, ValueError(f"x://a:{CANARY}@b")]))
-    assert re.sub(r"(?m)^  File .*\n(    .*\n)+", "", told) == (
+        text = summary(ExceptionGroup("both", [error, ValueError(f"x://a:{CANARY}@b")]))
+    assert re.sub(r"(?m)^  File .*\n(    .*\n)+", "", text) == (
         "ExceptionGroup: both (2 sub-exceptions)"
         "\n  and Traceback (most recent call last):\nKeyError: 'why'"
         "\nTraceback (most recent call last):\nValueError: a"
-        "\n  and Traceback (most recent call last):\nValueError: x://[hidden]@b"
+        "\n  and Traceback (most recent call last):\nValueError: x://[redacted]@b"
     )
 
 
-def test_members_of_others():
-    """What another kind of exception calls its `exceptions` is nothing to tell."""
+def test_exceptions_attribute_without_group():
+    """An `exceptions` attribute of any other exception is ignored."""
     error = RuntimeError("many")
     error.exceptions = [1]
-    assert headline(error) == "RuntimeError: many"
+    assert summary(error) == "RuntimeError: many"
 
 
 @pytest.mark.parametrize(
     "part", ["token ", "a-", "/a?", "?a", "/x", "/", "eyJ", "x.", "password='", "': ", "x://", "cookie\t", "\\"]
 )
-def test_long_texts(part):
-    """A hostile text costs no more than its length."""
+def test_redaction_time_is_linear(part):
+    """Hostile text takes no more than linear time."""
     for text in (f"'=: r {part * 20_000}", f"{part * (8000 // len(part))}?"):
-        began = time.process_time()
+        started_at = time.process_time()
         redact(text)
-        assert time.process_time() - began < 0.5
+        assert time.process_time() - started_at < 0.5
 
 
-def test_much():
-    """Of a text that is longer than anybody reads, the rest is not told, nor searched."""
-    told = redact("x" * 9000 + CANARY)
-    assert (len(told), told[-1]) == (8193, "…")
+def test_long_text_is_truncated():
+    """Long text is truncated before it is searched."""
+    text = redact("x" * 9000 + CANARY)
+    assert (len(text), text[-1]) == (8193, "…")
 
 
-def test_circle():
-    """Exceptions that name each other as their cause have an end."""
+def test_circular_causes():
+    """Exceptions that cause each other appear once each."""
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
-    assert story(one).count("Traceback") == 2
+    assert format_traceback(one).count("Traceback") == 2

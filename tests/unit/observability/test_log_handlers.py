@@ -1,0 +1,251 @@
+"""Log handlers: every line is whole, and a failing log fails no request."""
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from app.observability.log_handlers import LogFileHandler, StderrHandler
+from tests.support.helpers import ROOT, wait_for
+
+# Forks as Gunicorn does; one line in ten is longer than a pipe accepts atomically, and than a file's buffer.
+WRITERS = """
+import logging, os, sys
+from app.observability.log_handlers import LogFileHandler, StderrHandler
+log = logging.getLogger()
+log.addHandler(LogFileHandler(sys.argv[1]) if sys.argv[1:] else StderrHandler())
+log.error("master")
+children = []
+for name in range(4):
+    if not (child := os.fork()):
+        for number in range(300):
+            log.error("%d %d %s", name, number, "x" * (20_000 if number % 10 == 0 else number))
+        os._exit(0)
+    children.append(child)
+sys.exit(max(os.waitpid(child, 0)[1] for child in children))
+"""
+WRITTEN = Counter(
+    f"{name} {number} {'x' * (20_000 if number % 10 == 0 else number)}" for name in range(4) for number in range(300)
+) + Counter(["master"])
+# Fills the disk, as far as the process can tell: files may not grow beyond 100 bytes for a while.
+FULL_DISK = """
+import json, logging, resource, sys
+from app.observability.log_handlers import LogFileHandler
+log = logging.getLogger("shop")
+log.addHandler(LogFileHandler(sys.argv[1]))
+log.propagate = False
+reports = []
+handler = logging.Handler()
+handler.emit = lambda record: reports.append(record.getMessage())
+logging.getLogger().addHandler(handler)
+logging.getLogger().setLevel("INFO")
+log.error("before %s", "x" * 80)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+for _ in range(500):
+    log.error("during %s", "y" * 80)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.error("after %s", "z" * 80)
+print(json.dumps(reports))
+"""
+
+
+def run(code, *arguments):
+    """Run Python with a reader of standard error that is slower than it; return both outputs."""
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        errors = b"".join(iter(lambda: process.stderr.read(1000), b"")).decode()
+        output = process.stdout.read().decode()
+    assert process.returncode == 0, errors
+    return output, errors
+
+
+class Pipe:
+    """A pipe that a handler uses as standard error."""
+
+    def __init__(self):
+        self.reader, writer = os.pipe()
+        self.stream = os.fdopen(writer, "w", errors="backslashreplace")
+        self.content = b""
+
+    def lines(self):
+        """Return the lines written so far."""
+        os.set_blocking(self.reader, False)
+        try:
+            while part := os.read(self.reader, 65536):
+                self.content += part
+        except BlockingIOError:
+            pass
+        return self.content.decode().splitlines()
+
+
+@pytest.fixture
+def pipe(monkeypatch):
+    """A pipe that is sys.stderr."""
+    made = Pipe()
+    monkeypatch.setattr(sys, "stderr", made.stream)
+    yield made
+    with suppress(BrokenPipeError):
+        made.stream.close()
+    os.close(made.reader)
+
+
+@pytest.fixture
+def stderr_log(pipe):  # noqa: ARG001 - the handler takes sys.stderr when it is made
+    """A logger that writes to the pipe alone."""
+    log = logging.Logger("shop")  # noqa: LOG001 - no other test knows it
+    log.addHandler(StderrHandler())
+    return log
+
+
+@pytest.fixture
+def file_log(tmp_path):
+    """Return a function that makes a logger which writes to a file alone."""
+    handlers = []
+
+    def make(path=tmp_path / "app.log"):
+        handlers.append(LogFileHandler(str(path)))
+        log = logging.Logger("shop")  # noqa: LOG001
+        log.addHandler(handlers[-1])
+        return log
+
+    yield make
+    for handler in handlers:
+        handler.close()
+
+
+def test_line_is_written_at_once(stderr_log, pipe):
+    """A line is in the pipe when the call returns, so a killed process loses none."""
+    stderr_log.info("one")
+    assert pipe.lines() == ["one"]
+
+
+def test_threads_share_stderr(stderr_log, pipe):
+    """Threads that log at the same time lose no line and mix none."""
+    texts = [[f"{thread} {number} {'x' * number}" for number in range(100)] for thread in range(4)]
+    threads = [threading.Thread(target=lambda mine: [stderr_log.info(text) for text in mine], args=(t,)) for t in texts]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(pipe.lines()) >= 400)
+    for thread in threads:
+        thread.join()
+    assert sorted(pipe.lines()) == sorted(text for mine in texts for text in mine)
+
+
+def test_processes_share_stderr():
+    """Lines of four processes are whole, also those that a pipe does not accept atomically."""
+    assert Counter(run(WRITERS)[1].splitlines()) == WRITTEN
+
+
+def test_closed_pipe_fails_nobody(stderr_log, pipe):
+    """A reader that has closed the pipe fails no caller."""
+    os.close(pipe.reader)
+    stderr_log.info("lost")
+    stderr_log.info("lost too")
+    pipe.reader = os.open(os.devnull, os.O_RDONLY)
+
+
+def test_non_blocking_pipe_loses_nothing(pipe, monkeypatch):
+    """A parent's O_NONBLOCK cuts no line: the handler waits for the reader."""
+    os.set_blocking(pipe.stream.fileno(), False)
+    monkeypatch.setattr(sys, "stderr", pipe.stream)  # again: pytest replaces it between a fixture and its test
+    handler = StderrHandler()
+    writer = threading.Thread(target=handler.handle, args=(logging.makeLogRecord({"msg": "x" * 200_000}),))
+    writer.start()
+    wait_for(lambda: pipe.lines() == ["x" * 200_000])
+    writer.join()
+
+
+def test_surrogate_is_escaped(stderr_log, file_log, pipe, tmp_path):
+    """A lone surrogate, which UTF-8 cannot encode, is written as its number."""
+    stderr_log.info("a\ud800b")
+    file_log().info("a\ud800b")
+    assert pipe.lines() == ["a\\ud800b"]
+    assert (tmp_path / "app.log").read_text() == "a\\ud800b\n"
+
+
+def test_stderr_without_descriptor(monkeypatch):
+    """Where standard error is not a file, its `write` is used; a closed or missing one is ignored."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    handler = StderrHandler()
+    monkeypatch.setattr(handler, "handleError", pytest.fail)
+    record = logging.makeLogRecord({"msg": "one"})
+    handler.handle(record)
+    assert handler.stream.getvalue() == "one\n"
+    handler.stream.close()
+    handler.handle(record)
+    handler.stream = None
+    handler.handle(record)
+
+
+@pytest.mark.parametrize("handler_class", [StderrHandler, LogFileHandler])
+def test_unformattable_record_costs_its_line(handler_class, tmp_path, monkeypatch, pipe):  # noqa: ARG001
+    """A record that cannot be formatted raises nothing in the caller."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = handler_class() if handler_class is StderrHandler else handler_class(str(tmp_path / "app.log"))
+    handler.handle(logging.makeLogRecord({"msg": "%z", "args": (1,)}))
+    handler.close()
+
+
+def test_processes_share_file(tmp_path):
+    """Lines of four processes are whole while the file is renamed again and again, as logrotate does."""
+    file, done = tmp_path / "app.log", threading.Event()
+
+    def rotate():
+        while not done.wait(0.001):
+            if file.exists():
+                file.rename(tmp_path / f"app.log.{len(list(tmp_path.iterdir()))}")
+
+    rotation = threading.Thread(target=rotate)
+    rotation.start()
+    try:
+        run(WRITERS, str(file))
+    finally:
+        done.set()
+        rotation.join()
+    files = list(tmp_path.iterdir())
+    assert len(files) > 5
+    assert Counter(line for path in files for line in path.read_text().splitlines()) == WRITTEN
+
+
+def test_rotated_file_is_recreated(file_log, tmp_path):
+    """After a rename the next line creates the file, for its owner and group alone."""
+    log = file_log()
+    log.error("one")
+    (tmp_path / "app.log").rename(tmp_path / "app.log.1")
+    log.error("two")
+    assert (tmp_path / "app.log").read_text() == "two\n"
+    assert (tmp_path / "app.log").stat().st_mode & 0o137 == 0
+
+
+def test_missing_folder_is_reported_once(file_log, tmp_path, caplog):
+    """A missing folder fails no caller; the handler reports it once, and reports the recovery."""
+    log = file_log(tmp_path / "later" / "app.log")
+    for _ in range(3):
+        log.error("lost")
+    assert [record.getMessage() for record in caplog.records] == [
+        "cannot write LOG_TO_FILE, log lines go to standard error only: No such file or directory"
+    ]
+    (tmp_path / "later").mkdir()
+    caplog.set_level(logging.INFO, "app.observability.log_handlers")
+    log.error("kept")
+    assert caplog.records[-1].getMessage() == "LOG_TO_FILE is writable again"
+    assert (tmp_path / "later" / "app.log").read_text() == "kept\n"
+
+
+def test_full_disk_leaves_whole_lines(tmp_path):
+    """A full disk loses lines and cuts none; it is reported once, and so is the recovery."""
+    reports = json.loads(run(FULL_DISK, str(tmp_path / "app.log"))[0])
+    assert reports == [
+        "cannot write LOG_TO_FILE, log lines go to standard error only: File too large",
+        "LOG_TO_FILE is writable again",
+    ]
+    first, *during, last = (tmp_path / "app.log").read_text().splitlines()
+    assert (first, last) == (f"before {'x' * 80}", f"after {'z' * 80}")
+    assert set(during) == {f"during {'y' * 80}"}
