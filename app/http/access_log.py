@@ -17,8 +17,12 @@ log = logging.getLogger("app.request")
 
 
 def init_app(app: Flask) -> None:
-    """Register the hook that sets the request id first, so that every other hook has it."""
+    """Set the request id before every other hook, so that those have it."""
     app.before_request(_set_request_id)
+
+
+def add_middleware(app: Flask) -> None:
+    """Log each request."""
     app.wsgi_app = AccessLogMiddleware(app.wsgi_app)  # type: ignore[method-assign]
 
 

@@ -43,10 +43,15 @@ def init_app(app: Flask) -> None:
     app.extensions["sentry_events"] = TokenBucket(EVENT_BURST, EVENTS_PER_SECOND)
     got_request_exception.connect(_capture_exception, app)
     if is_traced:
+        app.before_request(_describe_transaction)
+
+
+def add_middleware(app: Flask) -> None:
+    """Create a transaction for each request, if Sentry traces requests."""
+    if app.config["SENTRY_DSN"] and app.config["SENTRY_TRACES_SAMPLE_RATE"] > 0:
         from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware  # noqa: PLC0415
 
         app.wsgi_app = SentryWsgiMiddleware(app.wsgi_app)  # type: ignore[method-assign]
-        app.before_request(_describe_transaction)
 
 
 def options(config: dict[str, Any]) -> dict[str, Any]:

@@ -61,12 +61,11 @@ class TracePipeline:
         # Trust traceparent only from trusted proxies, as for X-Request-ID.
         propagate.set_global_textmap(TraceContextTextMapPropagator() if config["TRUSTED_PROXIES"] else NoOpPropagator())
 
-    def instrument_app(self, app: Flask) -> None:
+    def add_middleware(self, app: Flask) -> None:
         """Create a span for each request."""
         app.wsgi_app = OpenTelemetryMiddleware(  # type: ignore[method-assign]
             app.wsgi_app, response_hook=_add_route, tracer_provider=self.provider
         )
-        app.before_request(_unify_ids)
 
     def instrument_engine(self, engine: Engine) -> None:
         """Create a span for each statement; SQLAlchemyInstrumentor would patch every engine of the process."""
@@ -90,7 +89,7 @@ def _add_route(span: Span, _environ: Any, _status: str, _headers: Any) -> None:
         span.update_name(f"{request.method} {request.url_rule.rule}")
 
 
-def _unify_ids() -> None:
+def unify_ids() -> None:
     """Use the trace id as the request id, unless a trusted proxy sent another one; the log line has both."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:

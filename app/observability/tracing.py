@@ -12,15 +12,21 @@ from sqlalchemy import Engine
 
 
 def init_app(app: Flask) -> None:
-    """Create the trace pipeline, and a span for each request."""
+    """Create the trace pipeline, and give request and trace the same id."""
     if not app.config["OTEL_EXPORTER_OTLP_ENDPOINT"]:
         return
     from app.observability import trace_pipeline  # noqa: PLC0415 - the import takes half a second
 
     pipeline = trace_pipeline.TracePipeline(app.config)
     app.extensions["tracing"] = pipeline
-    pipeline.instrument_app(app)
+    app.before_request(trace_pipeline.unify_ids)
     atexit.register(pipeline.shutdown)
+
+
+def add_middleware(app: Flask) -> None:
+    """Create a span for each request, if tracing is on."""
+    if pipeline := app.extensions.get("tracing"):
+        pipeline.add_middleware(app)
 
 
 def instrument_engine(app: Flask, engine: Engine) -> None:

@@ -3,6 +3,8 @@
 import json
 from collections import Counter
 
+import pytest
+
 from tests.support.helpers import wait_for
 from tests.support.integration.client import ask, together
 
@@ -34,6 +36,7 @@ def test_log_file(serve, sqlite_url, valkey, tmp_path):
     assert all(message in messages for message in ("Starting gunicorn", "Booting worker", "Shutting down"))
 
 
+@pytest.mark.guarantee("A full disk or a missing log folder fails no request and is reported once")
 def test_missing_folder_fails_no_request(serve, sqlite_url, valkey, tmp_path):
     """When the folder of LOG_TO_FILE disappears, requests succeed and their lines are on standard error."""
     folder = tmp_path / "logs"
@@ -47,6 +50,7 @@ def test_missing_folder_fails_no_request(serve, sqlite_url, valkey, tmp_path):
     assert server.log.read_text().count("cannot write LOG_TO_FILE") == 1
 
 
+@pytest.mark.guarantee("A killed server has logged every request that it answered")
 def test_kill_loses_no_line(serve, sqlite_url, valkey):
     """A server that is killed has logged every request that it answered, once."""
     server = serve(sqlite_url, valkey.url, FLASK_ENV="testing", TEST_DATABASE_URL=sqlite_url, WEB_CONCURRENCY="2")

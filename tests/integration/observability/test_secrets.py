@@ -51,6 +51,7 @@ def post(server, how):
     return ask(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", BODY, HEADERS)
 
 
+@pytest.mark.guarantee("No log line contains a secret, whatever fails")
 @pytest.mark.parametrize("how", WAYS)
 def test_failure(server, logged, how):
     """The traceback of any failure has no secret."""
@@ -93,6 +94,7 @@ def test_failure_is_logged_once(server, logged, how):
         assert (line["method"], line["route"], line["path"]) == ("POST", "/fail/<how>", f"/fail/{how}")
 
 
+@pytest.mark.guarantee("No log line contains a secret, whatever fails")
 @pytest.mark.parametrize("request_line", MALFORMED)
 def test_malformed_request(server, logged, request_line):
     """Gunicorn's line for a malformed request quotes nothing of it."""
@@ -108,6 +110,7 @@ def send(server, data):
             pass
 
 
+@pytest.mark.guarantee("No text from a client forges a log line")
 @pytest.mark.parametrize("field", ["/a%0d%0aforged", "/%1b[2Kforged", "/a%22,%22level%22:%22forged"])
 def test_nothing_forges_a_line(server, logged, field):
     """A line break, an escape or a quote from a client neither starts a line nor ends a string."""

@@ -59,6 +59,7 @@ def fail(server, how="value_of_no_type"):
     return response.json["request_id"]
 
 
+@pytest.mark.guarantee("Each unhandled exception is one Sentry event, with the request id and no secret")
 @pytest.mark.parametrize("rate", ["0", "1"], ids=["untraced", "traced"])
 def test_one_event_per_failure(start, sentry, rate):
     """Each failed request of each worker is one event, with the request id and no secret."""
@@ -87,6 +88,7 @@ def test_every_worker_sends(start, sentry):
     wait_for(lambda: senders() == WORKERS, seconds=20)
 
 
+@pytest.mark.guarantee("A stopping server sends its queued Sentry events and spans")
 def test_stop_sends_queued_events(start, sentry):
     """Queued events are sent before the server stops."""
     server = start(sentry.port)
@@ -100,6 +102,7 @@ def test_stop_sends_queued_events(start, sentry):
     assert sorted(event["tags"]["request_id"] for event in events(sentry)) == sorted(failed)
 
 
+@pytest.mark.guarantee("An unavailable or hanging Sentry or trace collector slows no request")
 @pytest.mark.parametrize("is_down", [True, False], ids=["unavailable", "hanging"])
 def test_sentry_outage(start, sentry, is_down):
     """An unavailable or hanging Sentry slows no request, uses bounded memory, and delays a stop by seconds at most."""

@@ -79,6 +79,7 @@ def attributes(span):
     return {pair.key: pair.value.string_value or pair.value.int_value for pair in span.attributes}
 
 
+@pytest.mark.guarantee("A request, its SQL statements and its Redis commands are one trace with the request id")
 def test_one_trace(server, collector, auth):
     """An uncached list is one trace with the request id; SQL and Redis spans are children of the request."""
     headers = TRACEPARENT | auth
@@ -135,6 +136,7 @@ def test_different_ids(server, collector):
     assert {line["trace_id"] for line in lines if line["request_id"] == ID} == {ID}
 
 
+@pytest.mark.guarantee("No span contains a query string, a header, a parameter value or a client address")
 @pytest.mark.parametrize("how", ["value_of_no_type", "value_that_is_there", "redis_command", "headers"])
 def test_no_secret(server, collector, how):
     """No span of a failed request has a query string, a header, a parameter value or the client address."""
@@ -202,6 +204,7 @@ def test_sampling(start, collector):
     assert all(SERVER in {span.kind for span in spans(collector, request_id)} for request_id in traced)
 
 
+@pytest.mark.guarantee("A stopping server sends its queued Sentry events and spans")
 def test_stop_sends_queued_spans(start, collector):
     """Queued spans of both workers are sent before the server stops."""
     server = start(collector.port, OTEL_BSP_SCHEDULE_DELAY="60000")
@@ -210,6 +213,7 @@ def test_stop_sends_queued_spans(start, collector):
     assert [request_id for ids in requests for request_id in ids if not spans(collector, request_id)] == []
 
 
+@pytest.mark.guarantee("An unavailable or hanging Sentry or trace collector slows no request")
 @pytest.mark.parametrize("is_down", [True, False], ids=["unavailable", "hanging"])
 def test_collector_outage(start, collector, is_down):
     """An unavailable or hanging collector slows no request, uses bounded memory, and delays a stop by seconds."""

@@ -24,7 +24,10 @@ def orders(number):
 """,
 )
 RUNNING_STATEMENT = "SELECT query FROM pg_stat_activity WHERE usename = 'app' AND query LIKE 'SELECT pg_sleep(1)%'"
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.guarantee("One request id finds the logs, the SQL statement, the Sentry event and the trace"),
+]
 
 
 @pytest.fixture(scope="module")

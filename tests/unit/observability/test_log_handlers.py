@@ -138,6 +138,7 @@ def test_threads_share_stderr(stderr_log, pipe):
     assert sorted(pipe.lines()) == sorted(text for mine in texts for text in mine)
 
 
+@pytest.mark.guarantee("Processes that share a log write whole lines only, also while logrotate renames the file")
 def test_processes_share_stderr():
     """Lines of four processes are whole, also those that a pipe does not accept atomically."""
     assert Counter(run(WRITERS)[1].splitlines()) == WRITTEN
@@ -193,6 +194,7 @@ def test_unformattable_record_costs_its_line(handler_class, tmp_path, monkeypatc
     handler.close()
 
 
+@pytest.mark.guarantee("Processes that share a log write whole lines only, also while logrotate renames the file")
 def test_processes_share_file(tmp_path):
     """Lines of four processes are whole while the file is renamed again and again, as logrotate does."""
     file, done = tmp_path / "app.log", threading.Event()
@@ -239,6 +241,7 @@ def test_missing_folder_is_reported_once(file_log, tmp_path, caplog):
     assert (tmp_path / "later" / "app.log").read_text() == "kept\n"
 
 
+@pytest.mark.guarantee("A full disk or a missing log folder fails no request and is reported once")
 def test_full_disk_leaves_whole_lines(tmp_path):
     """A full disk loses lines and cuts none; it is reported once, and so is the recovery."""
     reports = json.loads(run(FULL_DISK, str(tmp_path / "app.log"))[0])
