@@ -1,31 +1,32 @@
-"""Refuse a migration that would break the release that serves while it is applied.
+"""Refuse migrations that would break or block the serving release while they run.
 
-Two releases use the schema during a deploy, so a migration may only expand it, unless its module says
-`contract = True`. Each that does not is applied to a Postgres of its own, which needs nothing but the wheels of
-requirements-dev.txt, by the role that owns the schema in production. The schemas before and after are compared, and so
-are the locks and the rows that were looked for before and after each statement; Squawk reads the SQL besides.
+Two releases use the schema during a deploy, so a migration may only expand it, unless its module sets
+`contract = True`. Each expand step is applied to a temporary Postgres by the role that owns the schema in production.
+The schema is compared before and after, as are the session's locks and scans for each statement; Squawk checks the SQL.
 """
 
 import argparse
-import importlib
 import logging
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT))  # the application, wherever this is called from
+sys.path.append(str(ROOT))  # makes `app` importable from any working directory
 
-from deploy.migration_check import steps  # noqa: E402
+from app import create_app  # noqa: E402
+from deploy.migration_check.check import Report, check  # noqa: E402
+from deploy.migration_check.postgres import temporary_postgres  # noqa: E402
+from deploy.migration_check.roles import create_roles  # noqa: E402
 
 
 def main() -> int:
-    """Print what is wrong, and return 1 if there is anything."""
+    """Print the problems; return 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "migrations")
     folder = parser.parse_args().folder.resolve()
     logging.disable(logging.WARNING)
-    report = on_own_postgres(folder)
+    with temporary_postgres() as url:
+        report = check_folder(folder, create_roles(url, ROOT / "deploy/postgres/roles.sh"))
     for line in report.skipped:
         print(line)
     for problem in report.problems:
@@ -33,21 +34,12 @@ def main() -> int:
     return 1 if report.problems else 0
 
 
-def on_own_postgres(folder: Path) -> steps.Report:
-    """Check the migrations on a Postgres that is started for them and thrown away."""
-    servers = importlib.import_module(
-        "tests.support.integration.postgres_server"
-    )  # the tests' own; they are not type-checked
-    with tempfile.TemporaryDirectory(prefix="check-migrations-") as place:
-        home = Path(place)
-        home.chmod(0o711)  # as root, Postgres runs as another user, who must get to its folders
-        for part in ("programs", "cluster"):
-            (home / part).mkdir()
-        server = servers.Postgres(home / "cluster", servers.postgres_programs(home / "programs"))
-        try:
-            return steps.check(folder, server.start().url())
-        finally:
-            server.kill()
+def check_folder(folder: Path, url: str) -> Report:
+    """Check the migrations in FOLDER, in the context of an application that uses the database at URL."""
+    app = create_app("testing", {"TEST_DATABASE_URL": url, "LOG_LEVEL": "ERROR"})
+    with app.app_context():
+        config = app.extensions["migrate"].migrate.get_config(str(folder))
+        return check(config, url, ignored_tables={"applied_migrations"})
 
 
 if __name__ == "__main__":

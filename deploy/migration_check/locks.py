@@ -1,11 +1,11 @@
-"""What a session holds and has done so far, read from Postgres around each statement of a migration."""
+"""What a session has locked and done so far, read from Postgres before and after each statement of a migration."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-# The statistics are the session's own and unreported yet; within a transaction they only grow.
+# These statistics are local to the session and not reported yet; within a transaction they only grow.
 TABLES = """
     WITH held AS (
         SELECT relation, array_agg(mode) AS modes FROM pg_locks
@@ -18,46 +18,46 @@ TABLES = """
            pg_stat_get_xact_tuples_inserted(c.oid), coalesce(modes, '{}')
     FROM pg_class c LEFT JOIN held ON relation = c.oid LEFT JOIN used ON used.oid = c.oid
     WHERE c.oid = ANY(%(oids)s)"""
-PATIENCE = "SELECT setting::int, reset_val::int FROM pg_settings WHERE name = 'lock_timeout'"
+LOCK_TIMEOUT = "SELECT setting::int, reset_val::int FROM pg_settings WHERE name = 'lock_timeout'"
 
-WRITERS_WAIT = frozenset({"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"})
-ALL_WAIT = "AccessExclusiveLock"
+BLOCKS_WRITES = frozenset({"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"})
+BLOCKS_ALL = "AccessExclusiveLock"
 
 
 class Table(NamedTuple):
-    """How often rows of a table were looked for and inserted, and the modes in which it is locked."""
+    """How often a table was scanned, how many rows were inserted, and the lock modes held on it."""
 
     scans: int = 0
     inserted: int = 0
     modes: frozenset[str] = frozenset()
 
     @property
-    def closed(self) -> bool:
-        """Whether nobody else can read it."""
-        return ALL_WAIT in self.modes
+    def blocks_reads(self) -> bool:
+        """Whether no other session can read it."""
+        return BLOCKS_ALL in self.modes
 
     @property
-    def locked(self) -> bool:
-        """Whether nobody else can write to it, or read it."""
-        return self.closed or bool(WRITERS_WAIT & self.modes)
+    def blocks_writes(self) -> bool:
+        """Whether no other session can write to it."""
+        return self.blocks_reads or bool(BLOCKS_WRITES & self.modes)
 
 
-class State(NamedTuple):
-    """A session at one moment: the tables, by name, and whether it waits longer for a lock than it was started with."""
+class Session(NamedTuple):
+    """The tables by name, and whether the session's lock_timeout is longer than its default."""
 
     tables: Mapping[str, Table]
-    patient: bool = False
+    raised_lock_timeout: bool = False
 
-    def of(self, name: str) -> Table:
-        """Return what is known of a table, which may have got its name just now."""
+    def table(self, name: str) -> Table:
+        """Return the state of a table, an empty one if the statement has just renamed it."""
         return self.tables.get(name, Table())
 
 
-def read(connection: Connection, oids: Collection[int]) -> State:
-    """Read the state of a migration's session, over its own connection."""
+def read_session(connection: Connection, oids: Collection[int]) -> Session:
+    """Read the state of a migration's session over its own connection."""
     cursor: Any = connection.connection.cursor()
     cursor.execute(TABLES, {"oids": list(oids)})
     tables = {name: Table(scans, inserted, frozenset(modes)) for name, scans, inserted, modes in cursor.fetchall()}
-    cursor.execute(PATIENCE)
-    now, limit = cursor.fetchone()
-    return State(tables, patient=limit > 0 and not 0 < now <= limit)
+    cursor.execute(LOCK_TIMEOUT)
+    now, default = cursor.fetchone()
+    return Session(tables, raised_lock_timeout=default > 0 and not 0 < now <= default)

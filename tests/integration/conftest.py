@@ -13,8 +13,9 @@ from app.cache import decorator as cache
 from app.extensions import db
 from app.models import ApiToken, IdempotencyKey, Product
 from app.services import tokens
+from deploy.migration_check.postgres import install_programs
 from tests.support.integration.client import bearer
-from tests.support.integration.postgres_server import Postgres, postgres_programs
+from tests.support.integration.postgres_server import Postgres
 from tests.support.integration.servers import Gunicorn, Valkey, temporary_folder
 
 TEMPLATE = "migrated"
@@ -33,7 +34,7 @@ def folder():
 def programs(folder):
     """Postgres' programs, where its user can reach them."""
     (folder / "programs").mkdir()
-    return postgres_programs(folder / "programs")
+    return install_programs(folder / "programs")
 
 
 @pytest.fixture(scope="session")

