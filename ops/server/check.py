@@ -1,7 +1,7 @@
 """`check`: whether this server is fit for production.
 
-The application looks at its settings and servers, in its image (scripts/check_production.py), and ops at what can be
-seen on the server alone (ops/host). Both say it in one form.
+The application checks its settings and backends, in its image (scripts/check_production.py). ops/server/checks/ checks
+the server itself.
 """
 
 from __future__ import annotations
@@ -16,62 +16,63 @@ from ops.release import history
 from ops.release.colours import Release
 from ops.server import Server
 from ops.server.checks import finding, registry
-from ops.server.checks.finding import FAIL, PASS, WARN, Finding, having
+from ops.server.checks.finding import FAIL, PASS, WARN, Finding, in_state
 
-ABSENT = "this release has no scripts/check_production.py, so nobody has added its connections up"
-SECONDS = 300  # each check has its own deadline
+NO_SCRIPT = f"this release has no {CHECK_SCRIPT}, so its connections are unknown"
+TIMEOUT_S = 300  # each check has its own deadline
 
 
 def check(server: Server, found: Release) -> str:
-    """Print warnings and return the counts; raises PreconditionError if a check fails."""
+    """Check a release before its deploy: print warnings, return the counts; raises PreconditionError on a failure."""
     compose = server.with_file(found.file).compose if not server.runner.dry else server.compose
-    output = server.runner.execute(compose.check_production(found.image, "--before-migrating"), timeout=SECONDS)
+    output = server.runner.execute(compose.check_production(found.image, "--before-migrating"), timeout=TIMEOUT_S)
     if server.runner.dry:
         return ""
-    of_release = read(output)
-    findings = [*(of_release or []), *registry.in_deploy(server)]
-    if failed := having(findings, FAIL):
-        raise PreconditionError("this server is not fit for it:\n" + "\n".join(f"    {each}" for each in failed))
-    for each in having(findings, WARN):
+    of_release = parse(output)
+    findings = [*(of_release or []), *registry.run_deploy_checks(server)]
+    if failed := in_state(findings, FAIL):
+        raise PreconditionError(
+            "this server is not fit for the release:\n" + "\n".join(f"    {each}" for each in failed)
+        )
+    for each in in_state(findings, WARN):
         echo(f"    {each}")
-    return "; ".join([ABSENT] * (of_release is None) + [counted(findings)])
+    return "; ".join([NO_SCRIPT] * (of_release is None) + [count(findings)])
 
 
 def report(server: Server, *, as_json: bool, strict: bool) -> int:
-    """Print what is found of the release that serves and of the server; return 1 if anything fails."""
-    findings = [*of_application(server), *registry.findings(server)]
+    """Check the live release and the server and print the findings; return 1 on a failure."""
+    findings = [*check_application(server), *registry.run_all(server)]
     if as_json:
-        echo(json.dumps(finding.objects(findings), indent=2))
+        echo(json.dumps(finding.to_json(findings), indent=2))
     else:
-        echo("\n".join([*map(str, findings), counted(findings)]))
-    return int(bool(having(findings, FAIL) or (strict and having(findings, WARN))))
+        echo("\n".join([*map(str, findings), count(findings)]))
+    return int(bool(in_state(findings, FAIL) or (strict and in_state(findings, WARN))))
 
 
-def of_application(server: Server) -> list[Finding]:
-    """Let the release that serves look; that it cannot is a finding as well."""
+def check_application(server: Server) -> list[Finding]:
+    """Run the live release's own check; a failure to run it is a finding too."""
     if not history.releases(history.entries(server.history_file)):
-        return [Finding("application", WARN, "nothing was deployed yet.", "python3 -m ops deploy IMAGE@sha256:…")]
+        return [Finding("application", WARN, "nothing is deployed yet.", "python3 -m ops deploy IMAGE@sha256:…")]
     image = server.colour_image(server.traffic.colour)
     try:
-        server.runner.query(commands.inspect_image(image))  # or Compose would look for it elsewhere, or build it
-        found = read(server.runner.query(server.compose.check_production(image), timeout=SECONDS))
+        server.runner.query(commands.inspect_image(image))  # or Compose would pull or build it
+        found = parse(server.runner.query(server.compose.check_production(image), timeout=TIMEOUT_S))
     except OpsError as failure:
         line = str(failure).strip().splitlines()[-1].strip()
-        return [Finding("application", FAIL, f"could not be looked at: {line}.", "python3 -m ops status")]
-    return [Finding("application", WARN, f"{ABSENT}.", "Deploy a newer one.")] if found is None else found
+        return [Finding("application", FAIL, f"the check failed to run: {line}.", "python3 -m ops status")]
+    return [Finding("application", WARN, f"{NO_SCRIPT}.", "Deploy a newer one.")] if found is None else found
 
 
-def read(output: str) -> list[Finding] | None:
-    """Read what the release found; None if it has no check."""
+def parse(output: str) -> list[Finding] | None:
+    """Parse the release's findings; None if it has no check."""
     try:
         found = json.loads(output)
-        return None if found is None else [finding.read(each) for each in found]
+        return None if found is None else [finding.from_json(each) for each in found]
     except (ValueError, KeyError, TypeError) as error:
-        raise OpsError(f"{CHECK_SCRIPT} did not print a list: {output.strip()[:300]}") from error
+        raise OpsError(f"{CHECK_SCRIPT} printed no list of findings: {output.strip()[:300]}") from error
 
 
-def counted(findings: list[Finding]) -> str:
-    """Return how many are in each state."""
-    return ", ".join(
-        f"{len(having(findings, state))} {state}" for state in (PASS, WARN, FAIL) if having(findings, state)
-    )
+def count(findings: list[Finding]) -> str:
+    """Return the number of findings in each state."""
+    counts = [(len(in_state(findings, state)), state) for state in (PASS, WARN, FAIL)]
+    return ", ".join(f"{number} {state}" for number, state in counts if number)

@@ -1,4 +1,4 @@
-"""The secrets of a server: which there are, who reads each, and how they are made."""
+"""The secrets of a server: their owners, and how to generate them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Callable
 
 from ops.errors import PreconditionError
 
-# The users in the images: ours, Postgres' and Redis', nginx', Grafana's.
+# User ids in the images: the application's, Postgres' and Redis', nginx', Grafana's.
 APPLICATION, SERVERS, EDGE, GRAFANA = 10001, 999, 101, 472
 
 OWNERS = {
@@ -24,32 +24,31 @@ OWNERS = {
     ),
 }
 
-# A file for what restic's storage asks for besides the password, in the form of a shell.
+# Credentials of restic's storage backend, as shell variables.
 RESTIC = "# NAME='value', a line each, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n"
 
-# What the cache may do: its own keys, the channel on which processes tell each other of changes, and no command
-# besides those that app/cache/stores/redis.py and app/cache/stores/local.py send.
-CACHE_RIGHTS = (
+# The cache's keys and invalidation channel, and the commands that app/cache/stores/ sends.
+CACHE_PERMISSIONS = (
     "resetkeys ~cache:* resetchannels &cache:changed -@all +mget +set +del +hincrby +hgetall +dbsize +info +ping "
     "+publish +subscribe +unsubscribe +hello +auth +select +client|setinfo +client|setname"
 )
-SESSIONS_RIGHTS = "~* resetchannels -@all +@read +@write +@connection +@transaction +@scripting -@dangerous +info"
+SESSIONS_PERMISSIONS = "~* resetchannels -@all +@read +@write +@connection +@transaction +@scripting -@dangerous +info"
 
-# Monitoring: what the server says of itself, and no key, no setting and no command of anybody's.
-MONITOR_RIGHTS = "resetkeys resetchannels -@all +info +ping +hello +auth +select +client|setinfo +client|setname"
+# Monitoring: INFO only.
+MONITOR_PERMISSIONS = "resetkeys resetchannels -@all +info +ping +hello +auth +select +client|setinfo +client|setname"
 
 
 def missing(folder: Path) -> dict[str, str]:
-    """Return the secrets that are not in the folder yet, with their text."""
-    return Maker(folder).missing()
+    """Return the missing secrets and their new values."""
+    return Generator(folder).missing()
 
 
-class Maker:
-    """Makes secrets that fit one another: a password, and the URL or the access list that holds it."""
+class Generator:
+    """Generates secrets that depend on each other: a password, and the URL or access list that contains it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.made: dict[str, str] = {}
+        self.generated: dict[str, str] = {}
         self.recipes: dict[str, Callable[[], str]] = {
             **dict.fromkeys(("secret_key", "postgres_password", "owner_password", "app_password"), password),
             **dict.fromkeys(("backup_password", "monitor_password", "restic_password"), password),
@@ -61,52 +60,52 @@ class Maker:
             "owner_database_url": lambda: f"postgresql://app_owner:{self.text('owner_password')}@db:5432/app",
             "cache_url": lambda: f"redis://cache:{self.text('cache')}@redis-cache:6379/0",
             "redis_passwords": lambda: json.dumps({monitor_url(name): password() for name in ("cache", "sessions")}),
-            "cache_acl": lambda: self.access_list("cache", CACHE_RIGHTS),
-            "sessions_acl": lambda: self.access_list("sessions", SESSIONS_RIGHTS),
+            "cache_acl": lambda: self.access_list("cache", CACHE_PERMISSIONS),
+            "sessions_acl": lambda: self.access_list("sessions", SESSIONS_PERMISSIONS),
         }
 
-    def access_list(self, name: str, rights: str) -> str:
-        """Return the access list of a Redis: its user's, and monitoring's."""
+    def access_list(self, name: str, permissions: str) -> str:
+        """Return a Redis access list for its user and for monitoring."""
         passwords: dict[str, str] = json.loads(self.text("redis_passwords"))
-        users = {name: (self.text(name), rights), "monitor": (passwords[monitor_url(name)], MONITOR_RIGHTS)}
+        users = {name: (self.text(name), permissions), "monitor": (passwords[monitor_url(name)], MONITOR_PERMISSIONS)}
         return access_list(users)
 
     def missing(self) -> dict[str, str]:
-        """Make what is not there."""
+        """Generate every missing secret."""
         for name in self.recipes:
             if not (self.folder / name).exists():
                 self.text(name)
-        return self.made
+        return self.generated
 
     def text(self, name: str) -> str:
-        """Return a secret: the one that is there, or a new one."""
-        if name in self.made:
-            return self.made[name]
+        """Return an existing secret, or generate it."""
+        if name in self.generated:
+            return self.generated[name]
         path = self.folder / name
         if not path.exists():
-            self.made[name] = self.recipes[name]()
-            return self.made[name]
+            self.generated[name] = self.recipes[name]()
+            return self.generated[name]
         try:
             return path.read_text(encoding="utf-8").strip()
         except PermissionError as error:
             raise PreconditionError(
-                f"{path} cannot be read, and what is missing depends on it. Run init with sudo."
+                f"Cannot read {path}, which missing secrets depend on. Run init with sudo."
             ) from error
 
 
 def password() -> str:
-    """Return 256 random bits, in characters that need no quoting in a URL, in SQL or in a shell."""
+    """Return 256 random bits, URL-safe, so that URLs, SQL and shells need no quoting."""
     return secrets.token_urlsafe(32)
 
 
 def monitor_url(name: str) -> str:
-    """Return the address under which redis-exporter looks for the password of a Redis."""
+    """Return the URL by which redis-exporter looks up a password."""
     return f"redis://monitor@redis-{name}:6379"
 
 
 def access_list(users: dict[str, tuple[str, str]]) -> str:
-    """Return a Redis ACL file: users with their rights, by their passwords' hashes, and no default one."""
+    """Return a Redis ACL file with password hashes and without the default user."""
     lines = ["user default off"]
-    for user, (text, rights) in users.items():
-        lines.append(f"user {user} on #{hashlib.sha256(text.encode()).hexdigest()} {rights}")
+    for user, (text, permissions) in users.items():
+        lines.append(f"user {user} on #{hashlib.sha256(text.encode()).hexdigest()} {permissions}")
     return "\n".join(lines) + "\n"

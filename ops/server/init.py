@@ -1,4 +1,4 @@
-"""`init`: makes what a new server lacks, and never changes what is there."""
+"""`init`: set up a server; create what is missing and never change what exists."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ PAIR = ("fullchain.pem", "privkey.pem")
 
 
 def init(server: Server, hosts: list[str], email: str = "") -> None:
-    """Check the machine, then write settings, secrets, a placeholder certificate and the colour, where missing.
+    """Check the machine, then create missing settings, secrets, folders, the placeholder certificate and the colour.
 
-    With an address to write to, an ACME server is asked for a certificate as well.
+    With an email address, also obtain a certificate.
     """
     check_machine(server)
     write_settings(server, hosts, email)
     files.folder(server.state / "traffic")
-    files.folder(server.static)  # or Docker would make it, for root alone to write to
+    files.folder(server.static)  # Docker would create it for root
     write_secrets(server)
-    make_backup_folders(server)
+    create_backup_folders(server)
     write_certificate(server)
     if not server.traffic_file.exists():
         traffic.write(server.traffic_file, Traffic("blue"))
         echo("  state/traffic/active-colour.conf: written")
     if email:
-        get_certificate(server)
+        obtain_certificate(server)
     echo("Ready. Next: python3 -m ops deploy IMAGE@sha256:…")
 
 
-def get_certificate(server: Server) -> None:
-    """Get a certificate; raises OpsError that says how to get one later, for all else is done."""
+def obtain_certificate(server: Server) -> None:
+    """Obtain a certificate; raises OpsError with the command to try again, as all other steps are complete."""
     try:
         certificates.certificates(server, force=False)
     except OpsError as failure:
         raise OpsError(
-            f"There is no certificate yet; all else is ready.\n{failure}\n"
-            "When each name leads to this server, on port 80: python3 -m ops certificates"
+            f"No certificate was obtained; all else is ready.\n{failure}\n"
+            "When each name resolves to this server and port 80 is open: python3 -m ops certificates"
         ) from failure
 
 
 def check_machine(server: Server) -> None:
-    """Raise PreconditionError when Docker, Compose or the disk will not do."""
+    """Raise PreconditionError without Docker, a recent Compose or disk space."""
     echo(f"  Docker {server.runner.query(commands.engine()).strip()}")
     version = server.runner.query(commands.compose_version()).strip()
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
@@ -69,40 +69,38 @@ def write_settings(server: Server, hosts: list[str], email: str) -> None:
     path = server.folder / ".env"
     if path.exists():
         if email and f"ACME_EMAIL={email}" not in path.read_text(encoding="utf-8").splitlines():
-            raise PreconditionError(
-                f".env is there, and is left as it is. Add the line ACME_EMAIL={email} to it first."
-            )
-        echo("  .env: is there, left as it is")
+            raise PreconditionError(f".env exists and is not changed. Add the line ACME_EMAIL={email} to it first.")
+        echo("  .env: exists, not changed")
         return
     wrong = [host for host in hosts if not HOST.fullmatch(host)]
     if wrong or not hosts:
         raise PreconditionError(
-            f"--host: {', '.join(wrong) or 'none given'}. Name each that users ask for: --host shop.example"
+            f"--host: {', '.join(wrong) or 'none given'}. Give each public host name: --host shop.example"
         )
     if not PROJECT.fullmatch(server.folder.name):
         raise PreconditionError(
-            f"{server.folder.name}: the folder's name becomes the project's; only a-z, 0-9, - and _ will do."
+            f"{server.folder.name}: the folder's name becomes the project's; use only a-z, 0-9, - and _."
         )
     if email and not EMAIL.fullmatch(email):
-        raise PreconditionError(f"--email: {email!r} is no address.")
+        raise PreconditionError(f"--email: {email!r} is not an email address.")
     write_new(path, settings(server.folder.name, hosts, email), 0o600)
     echo("  .env: written")
 
 
 def settings(name: str, hosts: list[str], email: str) -> str:
     """Return the settings of a new server; .env.example explains each."""
-    mail = f"ACME_EMAIL={email}\n" if email else ""
+    contact = f"ACME_EMAIL={email}\n" if email else ""
     return (
         "# Settings of this server; secrets are files in secrets/.\n"
         f"COMPOSE_PROJECT_NAME={name}\n"
         "COMPOSE_FILE=docker-compose.prod.yml\n"
         f"TRUSTED_HOSTS={','.join(hosts)}\n"
-        f"{mail}"
+        f"{contact}"
     )
 
 
 def write_secrets(server: Server) -> None:
-    """Write each secret that is missing, readable for the one user that needs it."""
+    """Write missing secrets, each readable by its user only."""
     folder = server.folder / "secrets"
     folder.mkdir(mode=0o700, exist_ok=True)
     new = credentials.missing(folder)
@@ -112,11 +110,11 @@ def write_secrets(server: Server) -> None:
         names = [name for name in owned if (folder / name).stat().st_uid != uid]
         if names:
             server.runner.execute(commands.give(folder, uid, names, server.nginx_image))
-    echo(f"  secrets: {', '.join(new) or 'all there'}{' written' if new else ''}")
+    echo(f"  secrets: {', '.join(new) or 'all exist'}{' written' if new else ''}")
 
 
-def make_backup_folders(server: Server) -> None:
-    """Make the folders of backups, and of what is known of them, for the user who writes them."""
+def create_backup_folders(server: Server) -> None:
+    """Create the folders of backups and of their status, owned by Postgres' user."""
     for path, mode in ((server.backups, 0o700), (server.backup_states, 0o755)):
         if not path.exists():
             path.mkdir(parents=True)
@@ -127,22 +125,16 @@ def make_backup_folders(server: Server) -> None:
 
 
 def write_certificate(server: Server) -> None:
-    """Make a self-signed certificate, so that nginx can start before there is a real one."""
+    """Create a self-signed certificate, so that nginx can start before the first certificate."""
     live = server.certificates / "live"
     if all((live / name).exists() for name in PAIR):
-        echo("  certificate: is there, left as it is")
+        echo("  certificate: exists, not changed")
         return
     if any((live / name).exists() for name in PAIR):
-        raise PreconditionError(
-            f"{live} has only one of {' and '.join(PAIR)}. Put the other one there, or take it away."
-        )
+        raise PreconditionError(f"{live} has only one of {' and '.join(PAIR)}. Add the other one, or remove it.")
     if server.certificates.exists() and any(server.certificates.iterdir()):
-        raise PreconditionError(
-            f"{server.certificates} has no certificate in live/ that nginx could start with. Put it aside first."
-        )
-    made = Path(
-        tempfile.mkdtemp(prefix="certificates-", dir=server.folder)
-    )  # in place when it is whole, and not before
+        raise PreconditionError(f"{server.certificates} has no certificate in live/ for nginx. Move it aside first.")
+    made = Path(tempfile.mkdtemp(prefix="certificates-", dir=server.folder))  # renamed once it is complete
     for folder in (made, made / "webroot", made / "placeholder"):
         files.folder(folder)
     (made / "live").symlink_to("placeholder")
@@ -153,7 +145,7 @@ def write_certificate(server: Server) -> None:
 
 
 def write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that must not be there yet: whole or not at all, with its rights from the first byte on."""
+    """Create a file atomically, with its permissions from the start; raises FileExistsError."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -162,6 +154,6 @@ def write_new(path: Path, text: str, mode: int) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.link(new, path)  # fails if somebody else has made it meanwhile
+        os.link(new, path)  # fails if it exists by now
     finally:
         new.unlink()

@@ -1,1 +1,1 @@
-"""What of production can be seen on the server alone, and in no container: one concern a module."""
+"""Production checks of the server itself, one concern a module."""

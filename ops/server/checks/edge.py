@@ -1,4 +1,4 @@
-"""Users are kept to TLS: plain HTTP leads there, and browsers are told to stay."""
+"""Check that users reach the site over HTTPS only."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ PATH = "/health"
 
 
 def check(server: Server) -> Iterator[Finding]:
-    """Ask as a user does, in the clear and by TLS."""
+    """Request the site over HTTP and HTTPS, as a user does."""
     try:
         plain, secure = nginx.get_public_headers(server, PATH, tls=False), nginx.get_public_headers(server, PATH)
     except (OSError, http.client.HTTPException) as error:
-        yield failed(f"nginx does not answer: {type(error).__name__}: {error}.", "python3 -m ops logs nginx")
+        yield failed(f"nginx does not respond: {type(error).__name__}: {error}.", "python3 -m ops logs nginx")
         return
     if not plain.get("Location", "").startswith("https://"):
-        yield failed("plain HTTP does not lead to HTTPS.", "Is it this bundle's nginx that answers? docker compose ps")
+        yield failed("HTTP does not redirect to HTTPS.", "Does this bundle's nginx respond? docker compose ps")
     if "Strict-Transport-Security" not in secure:
-        yield warned(
-            "HTTPS does not tell browsers to stay (Strict-Transport-Security).", "HSTS in .env (docs/edge.md)."
-        )
+        yield warned("HTTPS responses have no Strict-Transport-Security.", "HSTS in .env (docs/edge.md).")
     else:
-        yield from [passed("plain HTTP leads to HTTPS, and browsers are told to stay there.")] * ("Location" in plain)
+        yield from [passed("HTTP redirects to HTTPS, whose responses have Strict-Transport-Security.")] * (
+            "Location" in plain
+        )

@@ -1,7 +1,4 @@
-"""What a check says, of the server or of the application: the same form for both.
-
-app/checks/finding.py says it in the image, which comes as JSON: neither place has the other's code.
-"""
+"""The result of a check. app/checks/finding.py has the same form in the image, exchanged as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check has seen, and what to do about it; the table of checks gives it its name."""
+    """What a check found and its remedy; the registry adds the check's name."""
 
     check: str
     state: str
@@ -21,35 +18,35 @@ class Finding:
     remedy: str = ""
 
     def __str__(self) -> str:
-        """Return the line for people."""
+        """Return one line for people."""
         return " ".join(f"{self.state} {self.check}: {self.reason} {self.remedy}".split())
 
 
 def passed(reason: str) -> Finding:
-    """Return that all is well."""
+    """Return a passed check."""
     return Finding("", PASS, reason)
 
 
 def warned(reason: str, remedy: str) -> Finding:
-    """Return what somebody should look at, though it works."""
+    """Return a weakness that does not stop production."""
     return Finding("", WARN, reason, remedy)
 
 
 def failed(reason: str, remedy: str) -> Finding:
-    """Return what must not be so in production."""
+    """Return a problem that production must not have."""
     return Finding("", FAIL, reason, remedy)
 
 
-def read(found: dict[str, Any]) -> Finding:
-    """Read a finding of the application's; raises KeyError."""
+def from_json(found: dict[str, Any]) -> Finding:
+    """Parse a finding of the application; raises KeyError."""
     return Finding(*(str(found[name]) for name in ("check", "state", "reason", "remedy")))
 
 
-def objects(findings: list[Finding]) -> list[dict[str, str]]:
-    """Return them for machines."""
+def to_json(findings: list[Finding]) -> list[dict[str, str]]:
+    """Return findings as JSON objects."""
     return [asdict(each) for each in findings]
 
 
-def having(findings: list[Finding], state: str) -> list[Finding]:
-    """Return those in a state."""
+def in_state(findings: list[Finding], state: str) -> list[Finding]:
+    """Return the findings in a state."""
     return [each for each in findings if each.state == state]

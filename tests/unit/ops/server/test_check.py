@@ -1,4 +1,4 @@
-"""A release's own look at the server: what fails refuses the deploy before anything is changed, the rest is a note."""
+"""Tests of the production check: in a deploy a failure stops it before any change; `ops check` reports all findings."""
 
 import json
 import re
@@ -20,16 +20,16 @@ WARNED = {"check": "pooler", "state": "WARN", "reason": "a statement may take 20
 FAILED = {"check": "connections", "state": "FAIL", "reason": "208 connections = …", "remedy": "Lower WEB_REPLICAS."}
 
 
-def looks(shop):
-    """Return the places of the looks among the commands."""
+def check_runs(shop):
+    """Return the positions of the release's check among the commands."""
     return [index for index, done in enumerate(shop.docker.done) if CHECK_SCRIPT in done]
 
 
 def test_pass(shop, capsys):
-    """Where all is well it is looked at once, in the new image, before its migrations, and nothing is said of it."""
+    """The check runs once, in the new image, before its migrations; a passed check prints nothing."""
     image = shop.fetched("second", findings=json.dumps([PASSED]))
     shop.deploy(image)
-    [place] = looks(shop)
+    [place] = check_runs(shop)
     assert f"MIGRATE_IMAGE={image.name}" in shop.docker.done[place]
     assert "--json --before-migrating" in shop.docker.done[place]
     assert place < next(index for index, done in enumerate(shop.docker.done) if "schema pending" in done)
@@ -37,7 +37,7 @@ def test_pass(shop, capsys):
 
 
 def test_warn(shop, capsys):
-    """What is a warning is said in a line of its own, of the application and of the server alike, and stops nothing."""
+    """Each warning of the application and of the server is printed and stops nothing."""
     shop.deploy(shop.fetched("second", findings=json.dumps([PASSED, WARNED])))
     assert shop.users_meet == "second"
     lines = capsys.readouterr().out.splitlines()
@@ -48,7 +48,7 @@ def test_warn(shop, capsys):
 
 
 def test_fail(shop, capsys):
-    """What fails stops the deploy at “check”, with reason and remedy, before a migration or a container is started."""
+    """A failure stops the deploy, with reason and remedy, before a migration or a new container."""
     with pytest.raises(OpsError, match="deploy stopped at “check”"):
         shop.deploy(shop.fetched("second", findings=json.dumps([WARNED, FAILED])))
     assert "    FAIL connections: 208 connections = … Lower WEB_REPLICAS." in capsys.readouterr().out.splitlines()
@@ -56,24 +56,24 @@ def test_fail(shop, capsys):
     assert not any("schema pending" in done or "--pull never" in done for done in shop.docker.done)
 
 
-def test_absent(shop, capsys):
-    """An image that has no such check is deployed, and it is said that nobody has looked."""
+def test_no_script(shop, capsys):
+    """An image without the check is deployed, with a note."""
     shop.deploy(shop.fetched("second", findings="null"))
     assert shop.users_meet == "second"
-    assert "nobody has added its connections up" in capsys.readouterr().out
+    assert "so its connections are unknown" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("printed", ["", "Deprecated: …\n[]", "[1]", '[{"check": "rights"}]'])
-def test_no_answer(shop, capsys, printed):
-    """An image that prints something else is a failed deploy like any other."""
+def test_invalid_output(shop, capsys, printed):
+    """Invalid output of the check fails the deploy."""
     with pytest.raises(OpsError, match="stopped at “check”"):
         shop.deploy(shop.fetched("second", findings=printed))
     assert shop.users_meet == "first"
-    assert "did not print a list" in capsys.readouterr().out
+    assert "printed no list of findings" in capsys.readouterr().out
 
 
-def test_cannot_be_run(shop, capsys):
-    """A look that cannot be taken is no look: the deploy stops, with what was said."""
+def test_failed_run(shop, capsys):
+    """A check that fails to run stops the deploy, with its output."""
     shop.docker.fail = failing(CHECK_SCRIPT)
     with pytest.raises(OpsError, match="stopped at “check”"):
         shop.deploy(shop.fetched("second"))
@@ -81,39 +81,39 @@ def test_cannot_be_run(shop, capsys):
 
 
 def test_rollback(shop):
-    """A rollback brings back what has served, and asks nothing."""
+    """A rollback does not run the check."""
     shop.deploy(shop.fetched("second"))
     shop.docker.done.clear()
     shop.rollback()
-    assert looks(shop) == []
+    assert check_runs(shop) == []
 
 
-def test_dry(shop, capsys):
-    """A dry run prints the command and looks at nothing."""
+def test_dry_run(shop, capsys):
+    """A dry run prints the command and does not run it."""
     shop.deploy(shop.fetched("second"), dry=True)
-    assert looks(shop) == []
+    assert check_runs(shop) == []
     assert any(f"python {CHECK_SCRIPT} --json" in line for line in capsys.readouterr().out.splitlines())
 
 
 def fails(monkeypatch, name, deploy):
-    """Let one check of the server fail, which a deploy treats so."""
+    """Make one check of the server fail, with this effect on a deploy."""
 
-    def look(_server):
+    def run(_server):
         yield finding.failed("it is broken.", "Mend it.")
 
-    monkeypatch.setattr(registry, "CHECKS", (registry.Check(name, look, "", deploy=deploy),))
+    monkeypatch.setattr(registry, "CHECKS", (registry.Check(name, run, "", deploy=deploy),))
 
 
-def test_the_servers_fault(shop, monkeypatch, capsys):
-    """A fault of the server that a deploy does not make worse is a loud warning in it."""
+def test_server_failure(shop, monkeypatch, capsys):
+    """A failure of the server is a warning in a deploy that does not make it worse."""
     fails(monkeypatch, "backups", "warns")
     shop.deploy(shop.fetched("second"))
     assert shop.users_meet == "second"
     assert "    WARN backups: it is broken. Mend it." in capsys.readouterr().out.splitlines()
 
 
-def test_the_servers_fault_that_stops(shop, monkeypatch, capsys):
-    """One that a deploy would fail of, or make worse, stops it before anything is changed."""
+def test_server_failure_that_stops(shop, monkeypatch, capsys):
+    """A failure that a deploy would make worse stops it before any change."""
     fails(monkeypatch, "disk", "stops")
     with pytest.raises(OpsError, match="deploy stopped at “check”"):
         shop.deploy(shop.fetched("second"))
@@ -121,8 +121,8 @@ def test_the_servers_fault_that_stops(shop, monkeypatch, capsys):
     assert shop.users_meet == "first"
 
 
-def test_what_a_deploy_does_not_look_at(shop, monkeypatch, capsys):
-    """What a deploy itself starts is no finding in it."""
+def test_check_skipped_in_a_deploy(shop, monkeypatch, capsys):
+    """A deploy skips the check of services, which it starts."""
     fails(monkeypatch, "services", "")
     shop.deploy(shop.fetched("second"))
     assert "it is broken" not in capsys.readouterr().out
@@ -130,41 +130,41 @@ def test_what_a_deploy_does_not_look_at(shop, monkeypatch, capsys):
 
 @pytest.fixture
 def report(shop, monkeypatch, capsys):
-    """Return a function that gives `ops check`, with these findings of the application; it gives code and output."""
+    """Return a function that runs `ops check` and returns its exit code and output."""
     monkeypatch.chdir(shop.folder)
     monkeypatch.setattr(main, "Runner", lambda dry: FakeRunner(dry=dry, docker=shop.docker))
     monkeypatch.setattr(registry, "CHECKS", ())
 
-    def give(*argv, **behaviour):
+    def run(*argv, **behaviour):
         image = Image("first", **behaviour)
         shop.docker.images[f"shop:{shop.server().traffic.colour}"] = image
         capsys.readouterr()
         return main.main(["check", *argv]), capsys.readouterr().out
 
-    return give
+    return run
 
 
-@pytest.mark.parametrize(("found", "code", "strictly"), [(PASSED, 0, 0), (WARNED, 0, 1), (FAILED, 1, 1)])
-def test_command_check(report, found, code, strictly):
-    """`ops check` ends with 1 where anything fails, and strictly with a warning too; it prints a line for each."""
+@pytest.mark.parametrize(("found", "code", "strict_code"), [(PASSED, 0, 0), (WARNED, 0, 1), (FAILED, 1, 1)])
+def test_command_check(report, found, code, strict_code):
+    """`ops check` exits with 1 on a failure, with --strict on a warning too, and prints each finding."""
     ended, output = report(findings=json.dumps([found]))
     assert (ended, output.splitlines()[-1]) == (code, f"1 {found['state']}")
     assert output.startswith(f"{found['state']} {found['check']}: ")
-    assert report("--strict", findings=json.dumps([found]))[0] == strictly
+    assert report("--strict", findings=json.dumps([found]))[0] == strict_code
 
 
 def test_command_check_json(report, monkeypatch):
-    """For machines it is one list of both, in the form that the application's own has."""
+    """--json prints one list of the application's and the server's findings."""
     fails(monkeypatch, "disk", "stops")
     ended, output = report("--json", findings=json.dumps([PASSED]))
-    mine = {"check": "disk", "state": "FAIL", "reason": "it is broken.", "remedy": "Mend it."}
-    assert (ended, json.loads(output)) == (1, [PASSED, mine])
+    own = {"check": "disk", "state": "FAIL", "reason": "it is broken.", "remedy": "Mend it."}
+    assert (ended, json.loads(output)) == (1, [PASSED, own])
 
 
-def test_command_check_looks_at_what_serves(report, shop):
-    """The image of the colour that serves looks, as after a deploy: pending migrations are a fault then."""
+def test_command_check_runs_in_the_live_image(report, shop):
+    """The check runs in the live colour's image, where pending migrations are a failure."""
     report(findings="[]")
-    [place] = looks(shop)
+    [place] = check_runs(shop)
     assert "MIGRATE_IMAGE=shop:green" in shop.docker.done[place]
     assert "--before-migrating" not in shop.docker.done[place]
 
@@ -173,27 +173,27 @@ def test_command_check_looks_at_what_serves(report, shop):
     ("behaviour", "state", "says"),
     [
         ({"findings": "null"}, "WARN", "has no scripts/check_production.py"),
-        ({"findings": ""}, "FAIL", "did not print a list"),
+        ({"findings": ""}, "FAIL", "printed no list of findings"),
     ],
 )
 def test_command_check_without_the_application(report, behaviour, state, says):
-    """That the application could not look is a finding, and no stack trace."""
+    """A check that fails to run is a finding, not a traceback."""
     ended, output = report(**behaviour)
     assert (ended, output.startswith(f"{state} application: "), says in output) == (int(state == "FAIL"), True, True)
 
 
 def test_command_check_before_the_first_deploy(new_shop, monkeypatch):
-    """On a new server there is no application to look, which is a warning."""
+    """On a new server the missing application is a warning."""
     monkeypatch.setattr(registry, "CHECKS", ())
-    [found] = check.of_application(new_shop.server())
-    assert (found.state, found.reason) == ("WARN", "nothing was deployed yet.")
+    [found] = check.check_application(new_shop.server())
+    assert (found.state, found.reason) == ("WARN", "nothing is deployed yet.")
 
 
 @pytest.mark.parametrize(
     ("python", "code", "printed"), [(None, 0, "null\n"), ("exit 0", 0, ""), ("exit 1", 0, ""), ("exit 2", 1, "")]
 )
 def test_command(tmp_path, python, code, printed):
-    """The command tells an image without the check from one whose check fails (1), and fails where it cannot be run."""
+    """The command tells an image without the check from a failed check (1) and from a failure to run it."""
     argv = Compose("", "").check_production("image")
     if python:
         for path, text in ((tmp_path / CHECK_SCRIPT, ""), (tmp_path / "bin/python", f"#!/bin/sh\n{python}\n")):
