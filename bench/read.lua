@@ -1,4 +1,4 @@
--- Reads one product after the other, so that no cache on the way can answer.
+-- Reads one product after the other, past every cache.
 local id = 0
 request = function()
   id = id % 1000 + 1

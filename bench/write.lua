@@ -1,4 +1,4 @@
--- Creates products. TOKEN is a bearer token with the scope `products`; RUN keeps the SKUs of one run apart from the last's.
+-- Creates products. TOKEN is a bearer token with the scope `products`; RUN makes the SKUs of each run unique.
 local count, thread = 0, 0
 local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. os.getenv("TOKEN") }
 function setup(t) t:set("id", thread); thread = thread + 1 end

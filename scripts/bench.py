@@ -1,8 +1,8 @@
-"""Measure the stack through nginx: requests/s and latency, and how the list's pages fare deep in a large table.
+"""Measures requests/s and latency through nginx, and how deep pages of a large list perform.
 
-Each rate is given as a share of what a plain WSGI function reaches with the same bytes, the same Gunicorn settings and
-the same nginx. Starts a stack of its own, measures in rounds, so that what else the machine does falls on all alike,
-and takes it down. Needs Docker; takes about five minutes. `--rounds`, `--seconds` and `--products` make it less.
+Each rate is also given as a share of a plain WSGI function's with the same bytes, Gunicorn settings and nginx. Starts a
+temporary stack and measures in rounds, so that other load on the machine affects every figure alike. Needs Docker and
+takes about five minutes; `--rounds`, `--seconds` and `--products` shorten it.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PAGE = 20
-PAGE_MILLISECONDS = 20
-BARS = {"cached list": 0.6, "uncached read": 0.4}
+PAGE_LIMIT_MS = 20
+TARGET_SHARES = {"cached list": 0.6, "uncached read": 0.4}
 PROJECT = f"bench-{secrets.token_hex(3)}"
 COMPOSE = ["docker", "compose", "--project-name", PROJECT]
 COMPOSE += ["--file", "docker-compose.yml", "--file", "bench/docker-compose.yml"]
@@ -37,7 +37,7 @@ TARGETS = {
 
 
 class Figure(NamedTuple):
-    """What wrk measured: requests/s, milliseconds, and answers that were no success."""
+    """wrk's results: requests/s, milliseconds, and failed requests."""
 
     rate: float
     p50: float
@@ -46,21 +46,21 @@ class Figure(NamedTuple):
 
 
 def main() -> int:
-    """Start, measure, print, take down; 1 if a figure is below its bar or a request failed."""
-    arguments = parse()
+    """Run the benchmark; return 1 if a figure misses its target or a request failed."""
+    options = parse()
     try:
         compose("build", "--quiet", "web", "wrk")
         compose("up", "--detach", "--wait", "--wait-timeout", "180", "--quiet-pull", quiet=True)
-        compose("exec", "web", "flask", "seed", "--products", str(arguments.products), "--force", quiet=True)
+        compose("exec", "web", "flask", "seed", "--products", str(options.products), "--force", quiet=True)
         create = ["flask", "token", "create", "bench", "--scope", "products", "--scope", "cache"]
         token = compose("exec", "web", *create).strip()
-        figures = measure(arguments.rounds, arguments.seconds, arguments.connections, token)
-        pages = measure_pages(token, arguments.products)
+        figures = measure(options.rounds, options.seconds, options.connections, token)
+        pages = measure_pages(token, options.products)
     finally:
         compose("down", "--volumes", "--timeout", "3", quiet=True)
     show(figures)
-    show_pages(pages, arguments.products)
-    return 1 if [print(f"bench: {fault}", file=sys.stderr) for fault in faults(figures, pages)] else 0
+    show_pages(pages, options.products)
+    return 1 if [print(f"bench: {problem}", file=sys.stderr) for problem in missed_targets(figures, pages)] else 0
 
 
 def parse() -> argparse.Namespace:
@@ -73,10 +73,10 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compose(*words: str, quiet: bool = False) -> str:
-    """Run a Compose command on the bench's project and return what it printed."""
-    done = subprocess.run(
-        [*COMPOSE, *words],
+def compose(*arguments: str, quiet: bool = False) -> str:
+    """Run a Compose command on the benchmark's project and return its output."""
+    completed = subprocess.run(
+        [*COMPOSE, *arguments],
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -85,13 +85,13 @@ def compose(*words: str, quiet: bool = False) -> str:
         timeout=600,
         check=False,
     )
-    if done.returncode:
-        raise SystemExit(f"bench: {' '.join(words)} failed\n{done.stdout}{done.stderr or ''}")
-    return done.stdout
+    if completed.returncode:
+        raise SystemExit(f"bench: {' '.join(arguments)} failed\n{completed.stdout}{completed.stderr or ''}")
+    return completed.stdout
 
 
 def measure(rounds: int, seconds: int, connections: int, token: str) -> dict[str, list[Figure]]:
-    """Return a figure for each target from each round, after a short one that warms up."""
+    """Return a figure per target and round, after a short warm-up round."""
     figures: dict[str, list[Figure]] = {name: [] for name in TARGETS}
     for number in range(rounds + 1):
         for name, target in TARGETS.items():
@@ -116,7 +116,7 @@ def measure(rounds: int, seconds: int, connections: int, token: str) -> dict[str
 
 
 def read(output: str) -> Figure:
-    """Take the figures out of what wrk printed."""
+    """Parse wrk's output."""
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
     errors = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", output))
     for row in re.findall(r"Socket errors: (.*)", output):
@@ -124,14 +124,14 @@ def read(output: str) -> Figure:
     return Figure(rate, percentile(output, "50"), percentile(output, "99"), errors)
 
 
-def percentile(output: str, which: str) -> float:
+def percentile(output: str, percent: str) -> float:
     """Return a latency in milliseconds."""
-    number, unit = re.search(rf"\s{which}%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
+    number, unit = re.search(rf"\s{percent}%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
 def measure_pages(token: str, products: int) -> dict[str, float]:
-    """Return the median milliseconds of the list's first page and of a deep one, neither of them in the cache."""
+    """Return the median milliseconds of the list's first page and of a deep one, both uncached."""
     host, port = compose("port", "nginx", "8080").strip().rsplit(":", 1)
     connection = http.client.HTTPConnection(host, int(port), timeout=10)
     deep = min(10_000, products // PAGE)
@@ -139,43 +139,45 @@ def measure_pages(token: str, products: int) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in places}
     for _ in range(100):
         for name, place in places.items():
-            ask(connection, "DELETE", "/cache/tags/products", {"Authorization": f"Bearer {token}"})
-            began = time.perf_counter()
-            ask(connection, "GET", f"/api/products?limit={PAGE}{place}")
-            times[name].append((time.perf_counter() - began) * 1000)
+            fetch(connection, "DELETE", "/cache/tags/products", {"Authorization": f"Bearer {token}"})
+            start = time.perf_counter()
+            fetch(connection, "GET", f"/api/products?limit={PAGE}{place}")
+            times[name].append((time.perf_counter() - start) * 1000)
     return {name: statistics.median(rows) for name, rows in times.items()}
 
 
 def cursor_of(connection: http.client.HTTPConnection, page: int) -> str:
-    """Walk to where PAGE begins, as a client does, but in larger steps."""
+    """Return the cursor of the start of PAGE, following next_cursor as a client does."""
     left, cursor = (page - 1) * PAGE, ""
     while left:
         step = min(left, 100)
-        cursor = json.loads(ask(connection, "GET", f"/api/products?limit={step}{cursor}"))["next_cursor"]
+        cursor = json.loads(fetch(connection, "GET", f"/api/products?limit={step}{cursor}"))["next_cursor"]
         left, cursor = left - step, f"&cursor={cursor}"
     return cursor.removeprefix("&cursor=")
 
 
-def ask(connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str] | None = None) -> bytes:
-    """Return the body of a successful answer; anything else ends the run."""
+def fetch(
+    connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str] | None = None
+) -> bytes:
+    """Return the body of a successful response; exit on any other."""
     connection.request(method, path, headers=headers or {})
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status >= 300:
-        raise SystemExit(f"bench: {method} {path} answered {answer.status}: {body[:200]!r}")
+    response = connection.getresponse()
+    body = response.read()
+    if response.status >= 300:
+        raise SystemExit(f"bench: {method} {path} returned {response.status}: {body[:200]!r}")
     return body
 
 
-def faults(figures: dict[str, list[Figure]], pages: dict[str, float]) -> list[str]:
-    """Return what is below the bars that this project sets itself."""
+def missed_targets(figures: dict[str, list[Figure]], pages: dict[str, float]) -> list[str]:
+    """Return the figures that miss the project's targets."""
     ceiling = statistics.median(figure.rate for figure in figures["plain WSGI"])
     found = [f"{name}: requests failed" for name, rows in figures.items() if any(row.errors for row in rows)]
-    for name, share in BARS.items():
+    for name, share in TARGET_SHARES.items():
         if statistics.median(row.rate for row in figures[name]) < share * ceiling:
             found.append(f"{name}: below {share:.0%} of plain WSGI")
     first, deep = pages.values()
-    if max(first, deep) > PAGE_MILLISECONDS or deep > 2 * first:
-        found.append(f"pages: {first:.1f} ms and {deep:.1f} ms; both under {PAGE_MILLISECONDS} ms and within 2 times")
+    if max(first, deep) > PAGE_LIMIT_MS or deep > 2 * first:
+        found.append(f"pages: {first:.1f} ms and {deep:.1f} ms; both under {PAGE_LIMIT_MS} ms and within 2 times")
     return found
 
 
@@ -192,7 +194,7 @@ def show(figures: dict[str, list[Figure]]) -> None:
 
 
 def show_pages(pages: dict[str, float], products: int) -> None:
-    """Print the pages' times."""
+    """Print the times of the pages."""
     print(f"\nThe list of {products:,} products, {PAGE} a page, not cached:")
     print("; ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in pages.items()))
 

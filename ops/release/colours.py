@@ -109,7 +109,7 @@ def _with(state: dict[str, Any]) -> str:
 
 def _address(container: dict[str, Any]) -> str:
     networks = container["NetworkSettings"]["Networks"]
-    return str(next(network["IPAddress"] for name, network in networks.items() if name.endswith("_outside")))
+    return str(next(network["IPAddress"] for name, network in networks.items() if name.endswith("_frontend")))
 
 
 def _right(release: Release, answer: Response) -> None:

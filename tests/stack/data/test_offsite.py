@@ -19,7 +19,7 @@ class Store:
         self.name = f"store-{secrets.token_hex(4)}"
         words = ("--user=65534:65534", "--tmpfs=/data:uid=65534,size=1g", "--env=HOME=/tmp", "--tmpfs=/tmp:uid=65534")
         command = ("restic-rest-server", "--no-auth", "--listen=:8080", "--path=/data")
-        docker("run", "--detach", f"--name={self.name}", *words, f"--network={server.name}_outside", tools, *command)
+        docker("run", "--detach", f"--name={self.name}", *words, f"--network={server.name}_frontend", tools, *command)
 
     def serve(self, server):
         """Let a server copy its backups here."""
@@ -83,7 +83,7 @@ def test_another_machine_begins_again_from_it(data, store, new_server, one):
     copy(data)
     other = new_server()
     other.ops("deploy", one)
-    docker("network", "connect", f"{other.name}_outside", store.name)
+    docker("network", "connect", f"{other.name}_frontend", store.name)
     store.serve(other)
     other.give_secret("restic_password", (data.folder / "secrets/restic_password").read_text())
     done = other.ops("restore", "--offsite", "--yes")
@@ -131,11 +131,11 @@ def test_another_password_opens_nothing(data):
 
 def test_a_place_that_is_away_is_loud_and_stops_nothing_else(data, store):
     """While the copies cannot be made, that is said; the backups here go on, and copying begins again by itself."""
-    docker("network", "disconnect", f"{data.name}_outside", store.name)
+    docker("network", "disconnect", f"{data.name}_frontend", store.name)
     try:
         data.ops("backup")
         wait_for(lambda: "error" in offsite(data), seconds=120)
         assert "FAILING since" in data.ops("status").stdout
     finally:
-        docker("network", "connect", f"{data.name}_outside", store.name)
+        docker("network", "connect", f"{data.name}_frontend", store.name)
     wait_for(lambda: "error" not in offsite(data), seconds=120)

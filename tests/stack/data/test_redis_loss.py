@@ -199,7 +199,7 @@ def test_nothing_of_the_cache_is_on_a_disk(cache):
 def writer(site, one, container):
     """Return a container that writes sessions, of which it has written some already."""
     secret = f"{site.folder}/secrets/sessions:/run/secrets/sessions:ro"
-    words = (f"--network={site.name}_inside", f"--volume={secret}", "--user=999:999", one, "python", "-c", WRITER)
+    words = (f"--network={site.name}_backend", f"--volume={secret}", "--user=999:999", one, "python", "-c", WRITER)
     writer = container(*words)
     wait_for(lambda: len(acknowledged(writer)) > 2000, seconds=30)
     return writer

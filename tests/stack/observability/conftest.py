@@ -44,7 +44,7 @@ def monitoring(monitored, listener):
     with (monitored.folder / ".env").open("a") as file:
         file.write("COMPOSE_PROFILES=observability\n")
     monitored.compose("up", "--detach", "--no-deps", "--wait", *SERVICES)
-    docker("network", "connect", f"{monitored.name}_alerts", listener.name)
+    docker("network", "connect", f"{monitored.name}_alerting", listener.name)
     monitoring = Monitoring(monitored.settings["PROMETHEUS_PORT"], monitored.settings["ALERTMANAGER_PORT"])
     with light_load(monitored):
         wait_for(lambda: {job for job, _ in monitoring.healthy_targets()} == {*OTHERS, "web"}, seconds=60, pause=1)

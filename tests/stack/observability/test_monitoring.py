@@ -16,11 +16,11 @@ pytestmark = pytest.mark.timeout(600)
 UIDS = {"prometheus": "65534", "alertmanager": "101", "nginx-exporter": "65534"}
 UIDS |= dict.fromkeys(("postgres-exporter", "redis-exporter"), "999")
 NETWORKS = {
-    "prometheus": {"outside", "watching", "alerts"},
-    "alertmanager": {"alerts"},
-    "nginx-exporter": {"outside", "watching"},
-    "postgres-exporter": {"inside", "watching"},
-    "redis-exporter": {"inside", "watching"},
+    "prometheus": {"frontend", "monitoring", "alerting"},
+    "alertmanager": {"alerting"},
+    "nginx-exporter": {"frontend", "monitoring"},
+    "postgres-exporter": {"backend", "monitoring"},
+    "redis-exporter": {"backend", "monitoring"},
 }
 
 

@@ -149,7 +149,7 @@ def scrape(server, address):
     """Return what an exporter responds within Prometheus' scrape timeout."""
     timeout = re.search(r"(?m)^  scrape_timeout: (\d+)s", (ROOT / "deploy/observability/prometheus.yml").read_text())[1]
     curl = ("nginx:1.30", "curl", "--silent", f"--max-time={timeout}", f"http://{address}")
-    return docker("run", "--rm", f"--network={server.name}_watching", *curl).stdout
+    return docker("run", "--rm", f"--network={server.name}_monitoring", *curl).stdout
 
 
 def test_backends_hang(monitoring, monitored, listener):

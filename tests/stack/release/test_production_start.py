@@ -24,7 +24,7 @@ def addresses(server, service):
     """Return the addresses of a service's containers, in the network that it shares with nginx."""
     ids = server.compose("ps", "--quiet", service).stdout.split()
     networks = [container["NetworkSettings"]["Networks"] for container in json.loads(docker("inspect", *ids).stdout)]
-    return {network[f"{server.name}_outside"]["IPAddress"] for network in networks}
+    return {network[f"{server.name}_frontend"]["IPAddress"] for network in networks}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def elsewhere(up):
     wait_for(lambda: up.ask("/health/ready").status == 200, seconds=60)
     old = addresses(up, "web-blue")
     up.compose("rm", "--stop", "--force", "web-blue", timeout=120)
-    words = ("--detach", f"--network={up.name}_outside", f"--label={up.name}", f"{up.name}:green", "sleep", "600")
+    words = ("--detach", f"--network={up.name}_frontend", f"--label={up.name}", f"{up.name}:green", "sleep", "600")
     taken = [docker("run", "--init", *words).stdout.strip() for _ in old]
     up.compose("up", "--detach", "--no-deps", "web-blue")
     yield old

@@ -31,7 +31,7 @@ def taken(stack, image, container):
     """Take web away, and let another container that listens on its port have its address."""
     old = address(stack.container("web"))
     stack.compose("rm", "--stop", "--force", "web")
-    words = (f"--network={stack.name}_inside", image, "python", "-c", OTHER)
+    words = (f"--network={stack.name}_backend", image, "python", "-c", OTHER)
     others = {address(other): other for other in (container(*words) for _ in range(3))}
     assert old in others, "Docker gave the address to nobody"
     wait_for(lambda: "listening" in docker("logs", others[old]).stdout)

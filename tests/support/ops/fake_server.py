@@ -224,7 +224,7 @@ class FakeDocker:
         image = self.colours[colour]
         status = "running" if colour in self.running and not image.ends else "exited"
         state = {"Status": status, "ExitCode": 3}
-        networks = {"shop_inside": {"IPAddress": "10.0.9.9"}, "shop_outside": {"IPAddress": f"address-of-{colour}"}}
+        networks = {"shop_backend": {"IPAddress": "10.0.9.9"}, "shop_frontend": {"IPAddress": f"address-of-{colour}"}}
         name = f"/shop-web-{colour}-1"
         known = {"Image": image.name, "Config": {"Labels": {"org.opencontainers.image.revision": image.commit}}}
         return {"Name": name, "State": state, "RestartCount": 0, "NetworkSettings": {"Networks": networks}, **known}

@@ -35,7 +35,7 @@ class Authority:
         self._create_https_certificate()
         address = self.nginx_address()
         docker(
-            *["run", "--detach", f"--name={self.name}", f"--network={self.server.name}_outside"],
+            *["run", "--detach", f"--name={self.name}", f"--network={self.server.name}_frontend"],
             *["--network-alias=pebble", "--env=PEBBLE_VA_NOSLEEP=1", "--env=PEBBLE_WFE_NONCEREJECT=0"],
             *[f"--add-host={host}:{address}" for host in self.hosts],
             *[f"--volume={self.folder}:/settings:ro", IMAGE, "-config", "/settings/pebble.json"],
@@ -54,15 +54,15 @@ class Authority:
     def nginx_address(self):
         """Return the address that the certified names resolve to."""
         container = json.loads(docker("inspect", f"{self.server.name}-nginx-1").stdout)[0]
-        return container["NetworkSettings"]["Networks"][f"{self.server.name}_outside"]["IPAddress"]
+        return container["NetworkSettings"]["Networks"][f"{self.server.name}_frontend"]["IPAddress"]
 
     def disconnect(self):
         """Make pebble unreachable; it keeps its state."""
-        docker("network", "disconnect", f"{self.server.name}_outside", self.name)
+        docker("network", "disconnect", f"{self.server.name}_frontend", self.name)
 
     def reconnect(self):
         """Make pebble reachable again."""
-        docker("network", "connect", "--alias=pebble", f"{self.server.name}_outside", self.name)
+        docker("network", "connect", "--alias=pebble", f"{self.server.name}_frontend", self.name)
 
     def destroy(self):
         """Remove the container."""

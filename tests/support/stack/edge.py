@@ -24,7 +24,7 @@ class Edge(Server):
         self.unpack(self.image)
         self.init()
         self.compose("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "60", "nginx")
-        network = (f"--network={self.name}_outside", "--network-alias=web-blue")
+        network = (f"--network={self.name}_frontend", "--network-alias=web-blue")
         limits = ("--read-only", "--cap-drop=ALL", "--memory=256m")
         docker("run", "--detach", f"--name={self.stub}", *network, *limits, self.image, "python", "-c", source, "8000")
         wait_for(lambda: self.get("/").status == 200)

@@ -23,7 +23,7 @@ class Listener:
 
     def __init__(self, server, image):
         self.name = f"listener-{secrets.token_hex(4)}"
-        options = (f"--name={self.name}", f"--network={server.name}_outside", "--no-healthcheck")
+        options = (f"--name={self.name}", f"--network={server.name}_frontend", "--no-healthcheck")
         docker("run", "--detach", *options, image, "python", "-c", PROGRAM)
 
     def url(self, path, user=""):

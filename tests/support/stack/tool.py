@@ -8,7 +8,7 @@ URL = f"https://{HOST}:8443"
 
 def beside(server, image, *words, options=(), timeout=120):
     """Run a program to its end where it reaches Nginx under the host's name, and return what it printed."""
-    place = (f"--network={server.name}_outside", f"--add-host={HOST}:{address(server)}")
+    place = (f"--network={server.name}_frontend", f"--add-host={HOST}:{address(server)}")
     limits = ("--init", "--cap-drop=ALL", "--memory=512m", "--ulimit=nofile=8192")
     return docker("run", "--rm", *place, *limits, *options, image, *words, check=False, timeout=timeout).stdout
 

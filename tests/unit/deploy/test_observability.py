@@ -204,18 +204,18 @@ def test_least_privilege(name):
 
 def test_no_service_reaches_both_data_and_internet():
     """Only the data's exporters join its network, and no service with a route to the internet does."""
-    external = {name for name in MONITORING if {"outside", "alerts"} & {*SERVICES[name]["networks"]}}
-    internal = {name for name in MONITORING if "inside" in SERVICES[name]["networks"]}
+    external = {name for name in MONITORING if {"frontend", "alerting"} & {*SERVICES[name]["networks"]}}
+    internal = {name for name in MONITORING if "backend" in SERVICES[name]["networks"]}
     assert internal == {"postgres-exporter", "redis-exporter"}
     assert external & internal == set()
-    assert COMPOSE["networks"]["watching"]["internal"]
+    assert COMPOSE["networks"]["monitoring"]["internal"]
 
 
 def test_only_prometheus_reaches_alertmanager():
     """Alertmanager has no authentication, so it shares a network with Prometheus alone."""
-    members = {name for name, service in SERVICES.items() if "alerts" in service.get("networks", ())}
+    members = {name for name, service in SERVICES.items() if "alerting" in service.get("networks", ())}
     assert members == {"prometheus", "alertmanager"}
-    assert SERVICES["alertmanager"]["networks"] == ["alerts"]
+    assert SERVICES["alertmanager"]["networks"] == ["alerting"]
 
 
 def test_grafana_settings():

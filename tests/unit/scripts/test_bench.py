@@ -1,4 +1,4 @@
-"""The benchmark: what wrk printed, read as figures."""
+"""scripts/bench.py: parsing wrk's output and printing the table."""
 
 import importlib.util
 
@@ -10,7 +10,7 @@ specification = importlib.util.spec_from_file_location("bench", ROOT / "scripts/
 bench = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(bench)
 
-PRINTED = """Running 5s test @ http://nginx:8080/health
+OUTPUT = """Running 5s test @ http://nginx:8080/health
   1 threads and 16 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
     Latency     5.01ms    1.52ms  31.30ms   90.15%
@@ -30,23 +30,23 @@ Requests/sec: """
 
 
 def test_read():
-    """Requests/s, the median and the 99th percentile in milliseconds, and no failure."""
-    assert bench.read(PRINTED) == bench.Figure(3206.11, 4.83, 11.02, 0)
+    """The output yields requests/s, p50 and p99 in milliseconds, and the failures."""
+    assert bench.read(OUTPUT) == bench.Figure(3206.11, 4.83, 11.02, 0)
 
 
 def test_failures_are_counted():
-    """Every kind of failure counts: a fast server that refuses is no fast server."""
-    assert bench.read(PRINTED.replace("Requests/sec: ", FAILURES)).errors == 15
+    """Every kind of failure counts."""
+    assert bench.read(OUTPUT.replace("Requests/sec: ", FAILURES)).errors == 15
 
 
-@pytest.mark.parametrize(("printed", "milliseconds"), [("830.00us", 0.83), ("4.83ms", 4.83), ("1.20s", 1200)])
-def test_units(printed, milliseconds):
-    """Wrk chooses the unit; the figure is always in milliseconds."""
-    assert bench.read(PRINTED.replace("4.83ms", printed)).p50 == pytest.approx(milliseconds)
+@pytest.mark.parametrize(("output", "milliseconds"), [("830.00us", 0.83), ("4.83ms", 4.83), ("1.20s", 1200)])
+def test_units(output, milliseconds):
+    """A latency in any unit becomes milliseconds."""
+    assert bench.read(OUTPUT.replace("4.83ms", output)).p50 == pytest.approx(milliseconds)
 
 
 def test_table(capsys):
-    """The table has each target's median, as a share of the plain function's."""
+    """The table has the median of each target and its share of plain WSGI."""
     ceiling = [bench.Figure(rate, 1, 2, 0) for rate in (900, 1000, 5000)]
     bench.show({"plain WSGI": ceiling, "write": [bench.Figure(250, 3, 4, 1)]})
     rows = capsys.readouterr().out.splitlines()
