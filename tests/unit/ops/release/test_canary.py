@@ -40,7 +40,7 @@ def test_redirects(upstream_s):
 def test_fields():
     """The fields that are counted by are in nginx' log format."""
     text = (ROOT / "nginx/snippets/access-log.conf").read_text(encoding="utf-8")
-    assert '"status": $answered' in text
+    assert '"status": $log_status' in text
     assert '"upstream": "$active_upstream"' in text
     assert '"upstream_s": "$upstream_response_time"' in text
     assert '"upstream_status": "$upstream_status"' in text
