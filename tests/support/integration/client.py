@@ -1,4 +1,4 @@
-"""A small HTTP client: one request, one connection, everything that came back."""
+"""A small HTTP client: one connection for each request."""
 
 import http.client
 import itertools
@@ -14,7 +14,7 @@ numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; `seconds` is how long it took."""
+    """An HTTP response and its duration."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -23,12 +23,12 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """Return the body, read as JSON."""
+        """Return the body, parsed as JSON."""
         return json.loads(self.body)
 
     @property
     def cache(self) -> str:
-        """Return what Cache-Status says of the application's cache."""
+        """Return the Cache-Status of the application's cache."""
         return self.headers["Cache-Status"].removeprefix("app; ")
 
 
@@ -41,7 +41,7 @@ def ask(
     *,
     timeout: float = 20,
 ) -> Answer:
-    """Send one request; a dict goes as JSON, an iterator of bytes goes in chunks."""
+    """Send a request; encode a dict as JSON, and send an iterable of bytes in chunks."""
     headers = dict(headers or {})
     if isinstance(body, dict):
         body = json.dumps(body).encode()
@@ -58,18 +58,18 @@ def ask(
 
 
 def product(**changes: Any) -> dict[str, Any]:
-    """Return a good product to send, with an SKU of its own."""
+    """Return a valid product with a unique SKU."""
     number = next(numbers)
     good = {"sku": f"SKU-{number}", "name": f"Product {number}", "description": "", "price": 1000, "currency": "EUR"}
     return good | changes
 
 
 def bearer(secret: str) -> dict[str, str]:
-    """Return the header that carries a token."""
+    """Return the Authorization header for a token."""
     return {"Authorization": f"Bearer {secret}"}
 
 
 def together(count: int, act: Callable[[int], Any]) -> list[Any]:
-    """Call ACT with 0 to COUNT - 1, each in a thread of its own, and return the results in that order."""
+    """Call ACT with 0 to COUNT - 1 in parallel threads; return the results in this order."""
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(act, range(count)))

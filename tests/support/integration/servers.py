@@ -1,4 +1,4 @@
-"""The real servers that the tests start, break and stop: Valkey, and the application under Gunicorn."""
+"""Servers for integration tests: Valkey, and the application under Gunicorn."""
 
 import contextlib
 import importlib.util
@@ -21,7 +21,7 @@ SECRET = "an-integration-test-signs-0123456789-with-this"
 
 
 class Server:
-    """A process that can be started, frozen, thawed and stopped; its output is kept in a file."""
+    """A process that tests start, freeze and stop; its output goes to a file."""
 
     cwd: Path | None = None
     environment: dict[str, str] | None = None
@@ -38,18 +38,18 @@ class Server:
         raise NotImplementedError
 
     def answers(self) -> bool:
-        """Whether it can be used."""
+        """Whether the server is ready."""
         raise NotImplementedError
 
     def launch(self) -> None:
-        """Start it without waiting."""
+        """Start the process without waiting."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(), cwd=self.cwd, env=self.environment, stdout=log, stderr=log, **self.identity
             )
 
     def start(self):
-        """Start it, and wait until it answers."""
+        """Start the process and wait until it is ready."""
         self.launch()
         try:
             wait_for(self.answers, seconds=20, pause=0.02)
@@ -58,11 +58,11 @@ class Server:
         return self
 
     def running(self) -> bool:
-        """Whether its first process is there."""
+        """Whether the main process runs."""
         return self.process is not None and self.process.poll() is None
 
     def send(self, number: int) -> None:
-        """Send a signal to it and to all that it started: Postgres' processes leave its process group."""
+        """Send a signal to the process and its descendants; Postgres' processes leave the process group."""
         family = [psutil.Process(self.process.pid)]
         family += family[0].children(recursive=True)
         for member in family:
@@ -71,7 +71,7 @@ class Server:
 
     @contextlib.contextmanager
     def frozen(self):
-        """Keep all of its processes stopped during the block; the kernel still takes connections for them."""
+        """Stop all processes during the block; the kernel still accepts connections for them."""
         self.send(signal.SIGSTOP)
         try:
             yield
@@ -79,7 +79,7 @@ class Server:
             self.send(signal.SIGCONT)
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = 15) -> int:
-        """Tell it to end, and return its exit code."""
+        """Send a signal, wait for the exit and return the exit code."""
         if self.running():
             self.process.send_signal(number)
             try:
@@ -90,14 +90,14 @@ class Server:
         return self.process.returncode if self.process else 0
 
     def kill(self) -> None:
-        """End all of its processes at once."""
+        """Kill all processes."""
         if self.running():
             self.send(signal.SIGKILL)
             self.process.wait(5)
 
 
 class Valkey(Server):
-    """A Valkey server that keeps nothing on disk."""
+    """A Valkey server without persistence."""
 
     def command(self) -> list[str]:
         """Return the command line."""
@@ -106,7 +106,7 @@ class Valkey(Server):
 
     @property
     def url(self) -> str:
-        """Return the address for a client."""
+        """Return the URL for a client."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @contextlib.contextmanager
@@ -116,13 +116,13 @@ class Valkey(Server):
             yield client
 
     def answers(self) -> bool:
-        """Whether it can be used."""
+        """Whether the server is ready."""
         with self.client() as client:
             return client.ping()
 
 
 class Gunicorn(Server):
-    """The application as in production, except for the folder: there is no .env and no .flaskenv in it."""
+    """The application as in production, in a folder without .env and .flaskenv."""
 
     def __init__(self, folder: Path, *, site: str = "wsgi:app", **environ: str) -> None:
         super().__init__(folder)
@@ -146,21 +146,21 @@ class Gunicorn(Server):
         return [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), self.site]
 
     def answers(self) -> bool:
-        """Whether it can be used."""
+        """Whether the server is ready."""
         if not self.running():
             raise AssertionError(f"exited with {self.process.returncode}")
         return ask(self.port, "GET", "/health").status == 200
 
 
 def wheel(path: str) -> Path:
-    """Return where a wheel's files are, without importing it: an import would look for a runtime folder and warn."""
+    """Return the folder of a wheel's files; importing the wheel would warn about a missing runtime folder."""
     (package,) = importlib.util.find_spec(re.split(r"[./]", path)[0]).submodule_search_locations
     return Path(package).parent / path
 
 
 @contextlib.contextmanager
 def temporary_folder():
-    """Give a folder below /tmp itself; pytest's own can only be entered by the user who runs it."""
+    """Create a folder below /tmp; only the current user can enter pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="integration-"))
     folder.chmod(0o711)
     try:
