@@ -10,7 +10,7 @@ from app import auth, cli, routes
 from app.cache import decorator as cache
 from app.cache import invalidation
 from app.db import session
-from app.http import access_log, cache_control, errors, openapi, proxy, sessions, static_files
+from app.http import access_log, cache_control, errors, openapi, proxy, request_id, sessions, static_files
 from app.observability import http_metrics, logging, metrics, metrics_endpoint, probes, sentry, tracing
 
 # A request passes these modules from top to bottom, and its response from bottom to top.
@@ -26,7 +26,7 @@ EXTENSIONS = (
     logging,
     metrics,
     sessions,
-    access_log,
+    request_id,
     tracing,
     sentry,
     errors,

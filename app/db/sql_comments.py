@@ -5,12 +5,13 @@ it, and pg_stat_statements ignores comments. The driver's cursor appends it, bec
 makes each statement a tenth slower. SQLite caches prepared statements by their text, so it gets no comments.
 """
 
+import re
 from typing import Any
 
 from flask import g, has_app_context
 from psycopg2 import extensions
 
-from app.http.access_log import WELL_FORMED
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")  # contains nothing that ends a comment
 
 
 class CommentingCursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has no annotations
@@ -28,6 +29,6 @@ class CommentingCursor(extensions.cursor):  # type: ignore[misc]  # psycopg2 has
 def add_request_id(statement: Any) -> Any:
     """Append the request id if it is well formed: any other text could end the comment."""
     request_id = g.get("request_id") if has_app_context() else None
-    if not request_id or not isinstance(statement, str) or not WELL_FORMED.fullmatch(request_id):
+    if not request_id or not isinstance(statement, str) or not REQUEST_ID.fullmatch(request_id):
         return statement
     return f"{statement} /* request_id={request_id} */"

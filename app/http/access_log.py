@@ -1,35 +1,22 @@
-"""The request id, and one access log line per request."""
+"""One access log line per request."""
 
 import logging
-import re
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, current_app, g, has_request_context, request
 
-HEADER = "X-Request-ID"
+from app.http.request_id import HEADER
+
 RELEASE_HEADER = "X-Release"  # nginx logs it and removes it
-WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 log = logging.getLogger("app.request")
-
-
-def init_app(app: Flask) -> None:
-    """Set the request id before every other hook, so that those have it."""
-    app.before_request(_set_request_id)
 
 
 def add_middleware(app: Flask) -> None:
     """Log each request."""
     app.wsgi_app = AccessLogMiddleware(app.wsgi_app)  # type: ignore[method-assign]
-
-
-def _set_request_id() -> None:
-    """Accept the id of a trusted proxy; any other client could forge ids."""
-    given = request.headers.get(HEADER, "") if current_app.config["TRUSTED_PROXIES"] else ""
-    g.request_id = given if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
 
 
 class AccessLogMiddleware:

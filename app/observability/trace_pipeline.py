@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, g, has_request_context, request
+from flask import Flask, has_request_context, request
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -25,8 +25,6 @@ from opentelemetry.trace import Span, SpanKind, Status
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.re import parse_env_headers
 from sqlalchemy import Engine
-
-from app.http.access_log import HEADER
 
 # A stopping worker starts exports for SHUTDOWN_TIMEOUT_S and waits for the last one; graceful_timeout is 30.
 EXPORT_TIMEOUT_S = SHUTDOWN_TIMEOUT_S = 5
@@ -77,6 +75,12 @@ class TracePipeline:
         """Create a span for each command."""
         RedisInstrumentor.instrument_client(client, tracer_provider=self.provider)
 
+    @staticmethod
+    def current_trace_id() -> str | None:
+        """Return the trace id of the current span."""
+        context = trace.get_current_span().get_span_context()
+        return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
     def shutdown(self) -> None:
         """Export the queued spans within SHUTDOWN_TIMEOUT_S, and drop the rest."""
         self.exporter.deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
@@ -87,15 +91,6 @@ def _add_route(span: Span, _environ: Any, _status: str, _headers: Any) -> None:
     if has_request_context() and request.url_rule:
         span.set_attribute("http.route", request.url_rule.rule)
         span.update_name(f"{request.method} {request.url_rule.rule}")
-
-
-def unify_ids() -> None:
-    """Use the trace id as the request id, unless a trusted proxy sent another one; the log line has both."""
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        g.trace_id = trace.format_trace_id(context.trace_id)
-        if g.request_id != request.headers.get(HEADER):
-            g.request_id = g.trace_id
 
 
 def _otlp_exporter(config: Any) -> SpanExporter:

@@ -7,19 +7,18 @@ request id as its trace id; without nginx the request takes its id from the trac
 import atexit
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import Engine
 
 
 def init_app(app: Flask) -> None:
-    """Create the trace pipeline, and give request and trace the same id."""
+    """Create the trace pipeline."""
     if not app.config["OTEL_EXPORTER_OTLP_ENDPOINT"]:
         return
     from app.observability import trace_pipeline  # noqa: PLC0415 - the import takes half a second
 
     pipeline = trace_pipeline.TracePipeline(app.config)
     app.extensions["tracing"] = pipeline
-    app.before_request(trace_pipeline.unify_ids)
     atexit.register(pipeline.shutdown)
 
 
@@ -27,6 +26,12 @@ def add_middleware(app: Flask) -> None:
     """Create a span for each request, if tracing is on."""
     if pipeline := app.extensions.get("tracing"):
         pipeline.add_middleware(app)
+
+
+def current_trace_id() -> str | None:
+    """Return the trace id of the current request, None if tracing is off."""
+    pipeline = current_app.extensions.get("tracing")
+    return pipeline.current_trace_id() if pipeline else None
 
 
 def instrument_engine(app: Flask, engine: Engine) -> None:

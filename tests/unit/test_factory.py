@@ -13,6 +13,7 @@ PATH_OF_A_REQUEST = [
     "app.observability.http_metrics",
     "werkzeug.middleware.proxy_fix",
     "app.http.access_log",
+    "app.http.request_id",
     "app.routes.health",
     "app.http.cache_control",
 ]
