@@ -1,4 +1,4 @@
-"""Connections to Postgres: all that may be opened fits, at full load too; what could not fit is refused."""
+"""Connections to Postgres stay within its limit under full load; a deploy that could exceed it is refused."""
 
 import itertools
 import json
@@ -18,36 +18,38 @@ from tests.support.stack.server import HOST
 
 REPLICAS = 2
 CLIENTS = 50 * REPLICAS
-SECONDS = 10  # of full load, and of being frozen
+SECONDS = 10  # of full load, and of the freeze
 QUICK = 2.0
 PAST_NGINX = {"Cookie": "a=b"}
 TOO_MANY = ("too many clients", "too many connections", "remaining connection slots are reserved")
-OF_THE_APPLICATION = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND backend_type = 'client backend'"
+APPLICATION_CONNECTIONS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND backend_type = 'client backend'"
+)
 pytestmark = pytest.mark.timeout(600)
 
 
 class FullLoad(Load):
-    """Clients that ask again as soon as they are answered, and for nothing that a cache has."""
+    """Clients that send uncached requests without a pause."""
 
-    patience = 30  # it is not claimed that a server is quick whose processors have far more to do than they can
+    patience = 30  # an overloaded server may be slow
 
     def __init__(self, server):
         super().__init__(server.https, HOST, server.token(), keeping=CLIENTS, fresh=0, rate=1e6, choose=uncached())
 
 
 def uncached():
-    """Return a choice of lists that nobody has asked for, and of now and then a new product."""
+    """Return a request factory: uncached lists, and some new products."""
     choose = light()
 
-    def one(turn):
+    def choose_uncached(turn):
         request = choose(turn)
         return request if request.method == "POST" else Request("GET", new_list())
 
-    return one
+    return choose_uncached
 
 
 def new_list():
-    """Return the path of a list that nobody has asked for."""
+    """Return the path of a list that no cache has."""
     return f"/api/products?limit=5&price_max={secrets.randbelow(10**9)}"
 
 
@@ -59,31 +61,31 @@ def two(registry):
 
 @pytest.fixture(scope="module")
 def site(new_server, one):
-    """Return a server with two containers to a colour, on which the first release serves."""
+    """Return a server with two containers a colour and a live release."""
     server = new_server(replicas=REPLICAS)
     server.ops("deploy", one)
     return server
 
 
 def check(site):
-    """Return what the production check finds, by name, as an operator runs it."""
+    """Return the findings of the production check by name."""
     words = ("run", "--rm", "--no-deps", "-T", "migrate", "python", "scripts/check_production.py", "--json")
     return {each["check"]: each for each in json.loads(site.compose(*words, check=False).stdout)}
 
 
 def refusals(site):
-    """Return the lines in which Postgres says that it takes no more connections."""
+    """Return the log lines of refused connections."""
     lines = site.compose("logs", "--no-log-prefix", "db").stdout.splitlines()
     return [line for line in lines if any(text in line for text in TOO_MANY)]
 
 
 def loaded(site, *words):
-    """Load the server fully, then do a command of ops under that load, and return what users and Postgres saw."""
+    """Run a command of ops under full load; return the load report and the peak number of connections."""
     connections, command = [], None
     with FullLoad(site) as load:
         until = time.monotonic() + SECONDS
         while time.monotonic() < until or (command and command.poll() is None):
-            connections.append(int(site.sql(OF_THE_APPLICATION)[0]))
+            connections.append(int(site.sql(APPLICATION_CONNECTIONS)[0]))
             if words and not command and time.monotonic() >= until:
                 command = site.start_ops(*words)
     output, _ = command.communicate(timeout=10) if command else ("", "")
@@ -92,22 +94,22 @@ def loaded(site, *words):
 
 @pytest.fixture(scope="module")
 def full(site, two, figure):
-    """Load the server fully, deploy under that load, and return what was seen."""
+    """Deploy under full load; return the report."""
     seen = loaded(site, "deploy", two)
     figure(f"{CLIENTS} clients at full load, and a deploy: {seen.report}; {seen.most} connections")
     return seen
 
 
-def test_full_load_never_meets_too_many_clients(site, full):
-    """Fifty clients for each container, whose every request asks the database, cost no request, in a deploy neither."""
+def test_full_load_exhausts_no_connections(site, full):
+    """Fifty uncached clients a container get no error, also during a deploy."""
     assert full.report.failures == []
     assert full.report.total > CLIENTS
     assert site.release() == "two", full.output
     assert refusals(site) == []
 
 
-def test_the_sum_is_an_upper_bound(site, full):
-    """What was open at full load is within what the check has added up."""
+def test_sum_is_an_upper_bound(site, full):
+    """The connections at full load stay within the sum of the production check."""
     counted = check(site)["connections"]
     assert counted["state"] == "PASS"
     assert CLIENTS > full.most > REPLICAS
@@ -116,7 +118,7 @@ def test_the_sum_is_an_upper_bound(site, full):
 
 @contextmanager
 def clients(site, readers=4, writers=2):
-    """Read and write in loops beside the block; yield the answers so far, as (when it was asked, the answer)."""
+    """Read and write in a loop around the block; yield the responses so far, as (start time, response)."""
     seen, ended, token, numbers = [], threading.Event(), site.token(), itertools.count(1)
 
     def read():
@@ -144,10 +146,10 @@ def clients(site, readers=4, writers=2):
 
 @pytest.fixture(scope="module")
 def frozen(site, figure):
-    """Freeze the database while clients ask, let it go on, and return what they saw, and when it was."""
+    """Freeze and unfreeze the database under load; return the responses during and after it."""
     with clients(site) as seen:
         wait_for(lambda: len(seen) > 100)
-        # Docker cannot freeze a container while it starts something in there, such as the health check.
+        # Docker cannot pause a container while it starts a process in it, such as the health check.
         wait_for(lambda: site.compose("pause", "db", check=False).returncode == 0)
         begun = time.monotonic()
         wait_for(lambda: time.monotonic() > begun + SECONDS, seconds=SECONDS + 5)
@@ -163,22 +165,22 @@ def frozen(site, figure):
     return SimpleNamespace(during=during, after=after, all=[answer for _, answer in seen])
 
 
-def test_a_frozen_database_is_a_quick_503(frozen):
-    """While the database is frozen each read and each write is answered with 503, within two seconds."""
+def test_frozen_database_is_a_quick_503(frozen):
+    """While the database is frozen each request gets a 503 within two seconds."""
     assert len(frozen.during) > 50
     assert [answer.status for answer in frozen.during if not is_problem(answer, 503)] == []
     assert max(answer.seconds for answer in frozen.all) < QUICK
 
 
-def test_back_soon_after_the_database(frozen):
-    """Two seconds after the database is back, every read and every write is served."""
+def test_recovery_after_a_freeze(frozen):
+    """Two seconds after the database is back, every request succeeds."""
     assert {answer.status for began, answer in frozen.after if began > QUICK} == {200, 201}
     assert any(answer.status < 300 and began + answer.seconds < QUICK for began, answer in frozen.after)
 
 
 @contextmanager
 def settings(site, **changed):
-    """Change settings of a server, in its .env, around the block."""
+    """Change settings in .env around the block."""
     path = site.folder / ".env"
     before = path.read_text()
     kept = [line for line in before.splitlines() if line.partition("=")[0] not in changed]
@@ -188,8 +190,8 @@ def settings(site, **changed):
 
 
 @pytest.mark.usefixtures("full")
-def test_a_deploy_that_could_not_fit_is_refused(site, one):
-    """More than Postgres takes is refused with the sum and the remedy, and users notice nothing."""
+def test_deploy_with_too_many_connections_is_refused(site, one):
+    """A deploy whose connections exceed the limit is refused with the sum and a remedy; users notice nothing."""
     before = site.status()
     with (
         settings(site, WEB_REPLICAS=8, GUNICORN_THREADS=16),
@@ -207,12 +209,12 @@ def test_a_deploy_that_could_not_fit_is_refused(site, one):
 
 
 POOLED = {"COMPOSE_PROFILES": "pgbouncer", "DATABASE_HOST": "pgbouncer", "PGBOUNCER_POOL": 12}
-NARROW = {"DB_CONNECTIONS": 40, "WEB_CONCURRENCY": 4}  # four times as many workers' connections as are left in Postgres
+NARROW = {"DB_CONNECTIONS": 40, "WEB_CONCURRENCY": 4}  # a quarter of what the workers may open
 
 
 @pytest.fixture(scope="module")
 def pooled(site, one, figure):
-    """Narrow Postgres down, see that it cannot do, put PgBouncer in between, deploy, and load that fully."""
+    """Lower the connection limit, enable PgBouncer, deploy, and run full load."""
     with settings(site, **NARROW):
         site.compose("up", "--detach", "--no-deps", "--wait", "db")
         refused = check(site)["connections"]
@@ -223,8 +225,8 @@ def pooled(site, one, figure):
         yield SimpleNamespace(refused=refused, check=check(site), **vars(seen))
 
 
-def test_what_cannot_fit_is_served_through_pgbouncer(site, pooled):
-    """More processes than Postgres could take serve the same clients, over the few connections that it has."""
+def test_pgbouncer_serves_what_exceeds_the_limit(site, pooled):
+    """Through PgBouncer, workers that could exceed the limit serve the same load over few connections."""
     assert pooled.refused["state"] == "FAIL"
     assert pooled.report.failures == []
     assert pooled.report.total > CLIENTS
@@ -236,7 +238,7 @@ def test_what_cannot_fit_is_served_through_pgbouncer(site, pooled):
 
 @pytest.fixture
 def locked(site):
-    """Return the path of a product whose row somebody has locked."""
+    """Yield the path of a product whose row is locked, and a token."""
     token = site.token()
     product = {"sku": f"LOCKED-{secrets.token_hex(4)}", "name": "Mug", "price": 100, "currency": "EUR"}
     path = site.ask("/api/products", "POST", json=product, token=token).headers["Location"]
@@ -248,8 +250,8 @@ def locked(site):
 
 
 @pytest.mark.usefixtures("pooled")
-def test_a_statement_that_takes_too_long_is_cut_off_through_pgbouncer(site, locked):
-    """Postgres itself ends it by the application's limit, though one connection serves many clients."""
+def test_statement_timeout_through_pgbouncer(site, locked):
+    """Postgres applies the application's statement_timeout through PgBouncer."""
     path, token = locked
     headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
     answer = site.ask(path, "PATCH", json={"price": 1}, token=token, headers=headers)
@@ -261,8 +263,8 @@ def test_a_statement_that_takes_too_long_is_cut_off_through_pgbouncer(site, lock
 
 
 @pytest.mark.usefixtures("pooled")
-def test_a_transaction_that_idles_is_ended_through_pgbouncer(site):
-    """Who has gone away in the middle of one does not keep a connection that others wait for."""
+def test_idle_transaction_timeout_through_pgbouncer(site):
+    """Postgres applies the idle_in_transaction_session_timeout through PgBouncer."""
     script = "PGPASSWORD=$(cat /run/secrets/app_password) psql -h 127.0.0.1 -U app -d app -At"
     shown = site.compose(
         "exec", "-T", "pgbouncer", "sh", "-c", f"{script} -c 'SHOW idle_in_transaction_session_timeout'"
@@ -271,8 +273,8 @@ def test_a_transaction_that_idles_is_ended_through_pgbouncer(site):
 
 
 @pytest.mark.usefixtures("pooled")
-def test_pgbouncer_may_do_no_more_than_the_others(site):
-    """No root, no capability, nothing to write to, no way out, one secret."""
+def test_pgbouncer_least_privilege(site):
+    """PgBouncer has no root, no capability, no writable disk, no default route and one secret."""
     for process in processes(site, "pgbouncer"):
         assert privileges_beyond(process, "999") == {}, process["Name:"]
     assert "Read-only file system" in site.compose("exec", "-T", "pgbouncer", "touch", "/planted", check=False).stderr
@@ -281,8 +283,8 @@ def test_pgbouncer_may_do_no_more_than_the_others(site):
 
 
 @pytest.mark.usefixtures("pooled")
-def test_pgbouncers_health_is_postgres_health(site):
-    """It is healthy while Postgres answers through it, and not while Postgres is away."""
+def test_pgbouncer_health_check(site):
+    """PgBouncer is healthy only while Postgres is available through it."""
     assert site.is_well("pgbouncer")
     site.compose("stop", "db")
     assert not site.is_well("pgbouncer")

@@ -1,4 +1,4 @@
-"""A backup that is not whole is refused with a clear message, and the live database is left alone."""
+"""A damaged or incomplete backup is refused with a clear message; the live database is untouched."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ FLIP = 'printf garbage | dd of="$0" bs=1 seek=$(($(stat --format %s "$0") / 2)) 
 EARLY = 'printf garbage | dd of="$0" bs=1 seek=120 conv=notrunc status=none'
 REMOVE = 'rm -r "$0"'
 
-CASES = {  # the newest backup of which kind, what of it, what happens to it, and what is said
+CASES = {  # the kind of backup, the file, the damage, and the message
     "a truncated dump": ("dump", "{dump}/app.dump", TRUNCATE, "is damaged"),
     "a corrupted dump": ("dump", "{dump}/app.dump", FLIP, "is damaged"),
     "a missing dump": ("dump", "{dump}/app.dump", REMOVE, "is damaged"),
@@ -32,14 +32,14 @@ CASES = {  # the newest backup of which kind, what of it, what happens to it, an
 }
 
 
-def shell(server, script, *words):
-    """Run a script beside the backups, and return what it prints."""
-    return server.compose("exec", "-T", "backup", "bash", "-euc", script, *words).stdout.strip()
+def shell(server, script, *arguments):
+    """Run a script in the backup container; return its output."""
+    return server.compose("exec", "-T", "backup", "bash", "-euc", script, *arguments).stdout.strip()
 
 
 @pytest.fixture(scope="module")
-def names(data):
-    """Give where the newest backups lie: a dump, an incremental backup, what it rests on, and WAL after it."""
+def paths(data):
+    """Yield the paths of the newest dump, incremental backup, its full backup and the WAL after it."""
     data.ops("backup")
     data.ops("backup")
     writer = Writer(data, data.token())
@@ -51,7 +51,7 @@ def names(data):
     dump, base = shell(data, script).splitlines()
     lineage = base.partition("/base/")[0]
     full = shell(data, "ls -d $0/base/2*-full | tail -n 1", lineage)
-    data.compose("stop", "wal-receiver")  # it would go on writing into what was moved away
+    data.compose("stop", "wal-receiver")  # it would write to the moved folder
     segments = shell(data, "ls -d $0/wal/*", lineage).splitlines()
     yield {"dump": dump, "base": base, "full": full, "segment": segments[-3], "partial": segments[-1]}
     data.compose("start", "wal-receiver")
@@ -60,7 +60,7 @@ def names(data):
 
 @contextlib.contextmanager
 def damaged(server, path, how):
-    """Damage a file or folder of a backup, and mend it again."""
+    """Damage a file or folder of a backup around the block."""
     shell(server, KEEP + how, path)
     try:
         yield
@@ -69,24 +69,24 @@ def damaged(server, path, how):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_noticed(data, names, name):
-    """The first step of a restore reads all that it would need, and says what is wrong with it."""
+def test_verify(data, paths, name):
+    """The first step of a restore reads everything it needs, and names the damage."""
     kind, path, how, says = CASES[name]
-    what = names[kind].removeprefix("/backups/")
+    what = paths[kind].removeprefix("/backups/")
     words = ("exec", "-T", "backup", "bash", "/opt/backup/restore.sh", "verify", what, "latest")
     assert data.compose(*words).returncode == 0
-    with damaged(data, path.format(**names), how):
+    with damaged(data, path.format(**paths), how):
         done = data.compose(*words, check=False)
     assert (done.returncode, says in done.stderr) == (1, True), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["a truncated dump", "a corrupted segment"])
-def test_the_live_database_is_left_alone(data, names, name):
-    """A restore says so and ends; nothing was replaced, nothing is left behind, and users go on being served."""
+def test_live_database_is_untouched(data, paths, name):
+    """The restore fails, replaces nothing, leaves nothing behind, and users are served."""
     kind, path, how, says = CASES[name]
     before, volumes = volume(data), data.volumes()
-    words = ("--backup", names["dump"].rpartition("/")[2]) if kind == "dump" else ()
-    with damaged(data, path.format(**names), how):
+    words = ("--backup", paths["dump"].rpartition("/")[2]) if kind == "dump" else ()
+    with damaged(data, path.format(**paths), how):
         done = data.ops("restore", "--yes", *words, check=False)
     assert (done.returncode, says in done.stdout, "Restored:" in done.stdout) == (1, True, False), done.stdout
     assert (volume(data), data.volumes()) == (before, volumes)

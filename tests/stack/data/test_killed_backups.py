@@ -1,4 +1,4 @@
-"""Backups and restores that are killed at any moment: the next one works, and nothing half done is taken for whole."""
+"""After a kill at any moment the next backup or restore works, and no incomplete backup is used."""
 
 import contextlib
 import os
@@ -15,17 +15,17 @@ from tests.support.stack.writer import Writer, lost
 
 pytestmark = pytest.mark.timeout(600)
 BACKUP_SECONDS = 6  # about what both take
-BACKUPS, RESTORES = 7, 3  # moments
-CHANCE = random.SystemRandom()
+BACKUPS, RESTORES = 7, 3  # kills
+RANDOM = random.SystemRandom()
 
 
-def where(backup):
-    """Return where a backup lies."""
+def path(backup):
+    """Return a backup's path in the backup folder."""
     return f"dumps/{backup['name']}" if backup["kind"] == "dump" else f"{backup['lineage']}/base/{backup['name']}"
 
 
 def kill_after(seconds, process):
-    """Kill a command and what it has started after so many seconds, unless it has ended."""
+    """Kill a command and its children after some seconds, unless it has ended."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=seconds)
     with contextlib.suppress(ProcessLookupError):
@@ -34,17 +34,17 @@ def kill_after(seconds, process):
 
 
 def test_killed_backups(data):
-    """After kill -9 of all that takes part, at random moments, a backup is made, and every one listed is whole."""
-    before = [where(each) for each in data.backups()]
+    """After kill -9 of the command and its container at random moments, every listed backup is intact."""
+    before = [path(each) for each in data.backups()]
     for _ in range(BACKUPS):
-        kill_after(CHANCE.uniform(0, BACKUP_SECONDS), data.start_ops("backup", start_new_session=True))
+        kill_after(RANDOM.uniform(0, BACKUP_SECONDS), data.start_ops("backup", start_new_session=True))
         docker("kill", "--signal", "KILL", f"{data.name}-backup-1")
         data.compose("up", "--detach", "--no-deps", "backup")
     data.ops("backup")
-    found = [where(each) for each in data.backups()]
+    found = [path(each) for each in data.backups()]
     assert set(before) < set(found)
-    for what in found:
-        words = ("bash", "/opt/backup/restore.sh", "verify", what)
+    for each in found:
+        words = ("bash", "/opt/backup/restore.sh", "verify", each)
         data.compose("exec", "-T", "backup", *words)
     assert (
         data.compose("exec", "-T", "backup", "bash", "-c", "ls -d /backups/*/.2* /backups/*-*/base/.2* || true").stdout
@@ -54,21 +54,21 @@ def test_killed_backups(data):
 
 
 def kill_at(step, process):
-    """Kill a restore and what it has started, a moment after it has begun a step."""
+    """Kill a restore and its children up to a second after a step starts."""
     for line in process.stdout:
         if line.startswith(f"  {step}"):
             break
-    kill_after(CHANCE.uniform(0, 1), process)
+    kill_after(RANDOM.uniform(0, 1), process)
 
 
 STEPS = ("unpack", "check", "flask", "cut over", "start on", "smoke")
 
 
 def test_killed_restores(data):
-    """After kill -9 in the middle of any step one of the two databases serves, and the next restore works."""
+    """After kill -9 in any step one of the two databases serves, and the next restore works."""
     writer = Writer(data, data.token())
     assert [writer.write() for _ in range(20)].count(None) == 0
-    for step in CHANCE.sample(STEPS, RESTORES):
+    for step in RANDOM.sample(STEPS, RESTORES):
         kill_at(step, data.start_ops("restore", "--yes", start_new_session=True))
     data.ops("restore", "--yes")
     assert lost(data, writer) == []

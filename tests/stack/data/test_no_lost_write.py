@@ -1,4 +1,4 @@
-"""Nothing that was answered 201 is lost: not by kill -9 of Postgres, of its container, or of everything."""
+"""No acknowledged write is lost by kill -9 of Postgres, of its container, or of every container."""
 
 import pytest
 
@@ -13,47 +13,47 @@ CHILDREN = (
 
 
 def kill_postgres(server):
-    """Kill every process of Postgres at once but the first, with which the container would end."""
+    """Kill every process of Postgres except the first, which would end the container."""
     server.compose("exec", "-T", "db", "bash", "-c", CHILDREN, check=False)
 
 
-def kill_its_container(server):
-    """Kill the container, and start it again."""
+def kill_container(server):
+    """Kill the database container and start it again."""
     docker("kill", "--signal", "KILL", f"{server.name}-db-1")
     server.compose("up", "--detach", "--no-deps", "--wait", "db")
 
 
 def kill_everything(server):
-    """Kill every container at once, as a power cut does, and start them in any order, as Docker then does."""
+    """Kill every container at once, as a power cut does, and start them in any order."""
     running = server.compose("ps", "--quiet").stdout.split()
     docker("kill", "--signal", "KILL", *running)
     docker("start", *running)
 
 
-def full(server):
-    """Return how many full base backups there are."""
+def count_full(server):
+    """Return the number of full base backups."""
     return [each["kind"] for each in server.backups()].count("full")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def full_before(data):
-    """Return how many there are before the bad things."""
-    return full(data)
+    """Return the number of full backups before the kills."""
+    return count_full(data)
 
 
-@pytest.mark.parametrize("bad_thing", [kill_postgres, kill_its_container, kill_everything])
-def test_no_acknowledged_write_is_lost(data, figure, bad_thing):
-    """Each product that was answered 201 is there afterwards, once, and writing goes on by itself."""
+@pytest.mark.parametrize("kill", [kill_postgres, kill_container, kill_everything])
+def test_no_acknowledged_write_is_lost(data, figure, kill):
+    """Each acknowledged product exists exactly once afterwards, and writes succeed again."""
     with Writer(data, data.token()) as writer:
         writer.more()
-        bad_thing(data)
+        kill(data)
         writer.more()
     figure(f"{len(writer.acknowledged)} acknowledged, {len(writer.refused)} not, {len(lost(data, writer))} lost")
     assert lost(data, writer) == []
 
 
-def test_the_stream_goes_on_by_itself(data, full_before):
-    """After all that the WAL is received on, without a gap and without a full backup in between."""
+def test_wal_has_no_gap(data, full_before):
+    """WAL is received again afterwards, without a gap and without a new full backup."""
     wait_for(lambda: "error" not in data.status()["backups"]["wal"], seconds=30)
-    assert full(data) == full_before
+    assert count_full(data) == full_before
     data.ops("drill")

@@ -1,4 +1,4 @@
-"""Backends that stop, freeze and come back, while clients go on asking; web is never restarted."""
+"""Backends stop, freeze and come back under load; the application is never restarted."""
 
 import secrets
 import threading
@@ -9,14 +9,14 @@ import pytest
 from tests.support.helpers import wait_for
 from tests.support.stack.client import is_problem
 
-PATIENCE = 5  # seconds; above DB_TIMEOUT and what a client waits beyond it
+PATIENCE = 5  # seconds; more than DB_TIMEOUT and the client's own limit
 
 
 @contextmanager
 def clients(stack, token, path):
-    """Read, list and write in a loop beside the block; yield the answers so far, as (path, status, seconds).
+    """Read, list and write in a loop around the block; yield the responses so far, as (path, status, seconds).
 
-    What is written is a product that is there already: a change would empty the cache.
+    Writes repeat an existing product, because a change would invalidate the cache.
     """
     seen, ended = [], threading.Event()
 
@@ -40,7 +40,7 @@ def clients(stack, token, path):
 
 @contextmanager
 def outage(stack, service, down, back):
-    """Take a backend away around the block; at the end all has recovered, in the same process."""
+    """Make a backend unavailable around the block; then wait until the same process is ready."""
     started = stack.inspect("web")["State"]["StartedAt"]
     stack.compose(down, service)
     yield
@@ -50,31 +50,31 @@ def outage(stack, service, down, back):
 
 
 def new_list():
-    """Return the path of a list that nobody has asked for."""
+    """Return the path of a list that no cache has."""
     return f"/api/products?price_max={secrets.randbelow(10**9)}"
 
 
 def warm(stack):
-    """Have an answer in the cache that is new, and return its path."""
+    """Cache a list and return its path."""
     path = new_list()
     assert stack.ask(path).status == 200
     return path
 
 
-def says_when_to_try_again(answer):
-    """Whether this is a 503 that came in bounded time and says so."""
+def is_quick_503(answer):
+    """Whether a response is a 503 with Retry-After, in bounded time."""
     return is_problem(answer, 503) and int(answer.headers["Retry-After"]) >= 1 and answer.seconds < PATIENCE
 
 
 @pytest.mark.parametrize(("down", "back"), [("stop", "start"), ("pause", "unpause")])
-def test_the_database_goes_and_comes_back(stack, token, product, down, back):
-    """Without the database: not ready, 503 with Retry-After in bounded time, cached lists go on; then all is well."""
+def test_database_outage(stack, token, product, down, back):
+    """Without the database: not ready, a quick 503 with Retry-After, cached lists served; then recovery."""
     with clients(stack, token, product) as seen:
         cached = warm(stack)
         with outage(stack, "db", down, back):
             ready = stack.ask("/health/ready")
             assert (ready.status, ready.json["status"], ready.seconds < 2) == (503, "unavailable", True)
-            assert all(says_when_to_try_again(stack.ask(product)) for _ in range(3))
+            assert all(is_quick_503(stack.ask(product)) for _ in range(3))
             assert [stack.ask(path).status for path in (cached, "/health")] == [200, 200]
         wait_for(lambda: stack.ask(product).status == 200, seconds=10)
     assert {status for _, status, _ in seen} == {200, 409, 503}
@@ -82,8 +82,8 @@ def test_the_database_goes_and_comes_back(stack, token, product, down, back):
 
 
 @pytest.mark.parametrize(("down", "back"), [("stop", "start"), ("pause", "unpause")])
-def test_the_cache_goes_and_comes_back(stack, token, product, down, back):
-    """Without Redis: degraded but ready, every request served from the database in good time; then all is well."""
+def test_cache_outage(stack, token, product, down, back):
+    """Without Redis: degraded but ready, every request served from the database; then recovery."""
     with clients(stack, token, product) as seen, outage(stack, "redis", down, back):
         ready = stack.ask("/health/ready")
         assert (ready.status, ready.json["status"]) == (200, "degraded")

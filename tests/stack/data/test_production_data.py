@@ -1,4 +1,4 @@
-"""What each user of Postgres and Redis may do on a server in production, and nothing else."""
+"""Least privilege of each Postgres role and Redis user in production."""
 
 import pytest
 
@@ -10,12 +10,12 @@ ROLES = {
     "app_backup": "backup_password",
     "app_monitor": "monitor_password",
 }
-RIGHTS = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
+ATTRIBUTES = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
 
 
 @pytest.fixture(scope="module")
 def psql(server):
-    """Return a function that runs SQL as a role and returns what came of it."""
+    """Return a function that runs SQL as a role and returns the result."""
 
     def run(role, text):
         script = f'PGPASSWORD=$(cat /run/secrets/{ROLES[role]}) exec psql -h 127.0.0.1 -U {role} -d app -At -c "$0"'
@@ -26,7 +26,7 @@ def psql(server):
 
 @pytest.fixture(scope="module")
 def redis(server):
-    """Return a function that sends a command to a Redis as its user and returns the answer."""
+    """Return a function that sends a command to a Redis as its user and returns the reply."""
 
     def run(role, *words):
         script = f'REDISCLI_AUTH=$(cat /run/secrets/{role}) exec redis-cli --user {role} "$@"'
@@ -50,32 +50,32 @@ def redis(server):
         ("SET ROLE app_owner", "permission denied to set role"),
     ],
 )
-def test_the_application_may_only_read_and_write_rows(psql, statement, says):
-    """Its role cannot change the schema, run a program on the server or become anybody else."""
+def test_application_role_is_restricted(psql, statement, says):
+    """The application's role cannot change the schema, run a program or change role."""
     assert says in psql("app", statement).stderr
 
 
-def test_the_application_reads_and_writes_rows(psql):
-    """It may do that, so the refusals are not those of a role that may do nothing."""
+def test_application_role_reads_and_writes_rows(psql):
+    """The application's role can write rows, so the refusals above are specific."""
     assert psql("app", "DELETE FROM products WHERE sku = 'none'; SELECT 'done'").stdout.splitlines()[-1] == "done"
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_role_of_ours_is_mighty(psql, role):
-    """None may do everything, make roles or databases; the one for backups alone reads all, as rows and as a stream."""
-    answer = psql(role, f"SELECT {', '.join(RIGHTS)} FROM pg_roles WHERE rolname = CURRENT_USER").stdout.strip()
+def test_role_attributes(psql, role):
+    """No role is a superuser or creates roles or databases; only app_backup replicates and bypasses RLS."""
+    answer = psql(role, f"SELECT {', '.join(ATTRIBUTES)} FROM pg_roles WHERE rolname = CURRENT_USER").stdout.strip()
     assert answer == ("f|f|f|t|t" if role == "app_backup" else "f|f|f|f|f")
 
 
 @pytest.mark.parametrize("role", ["app_backup", "app_monitor"])
 @pytest.mark.parametrize("statement", ["DELETE FROM public.products", "CREATE TABLE public.mine (id int)"])
-def test_who_only_reads_cannot_write(psql, role, statement):
-    """Backups and monitoring change nothing, though a session may give up its default of only reading."""
+def test_read_only_roles(psql, role, statement):
+    """Backups and monitoring cannot write, even in a read-write transaction."""
     assert "permission denied" in psql(role, f"SET TRANSACTION READ WRITE; {statement}").stderr
 
 
-def test_monitoring_sees_the_server_and_no_row(psql):
-    """It reads what Postgres says of itself, the statements of others included, and nothing that users have written."""
+def test_monitoring_role(psql):
+    """Monitoring reads the server's statistics and no row."""
     assert int(psql("app_monitor", "SELECT count(*) FROM monitor.pg_stat_statements").stdout) > 0
     assert psql("app_monitor", "SELECT count(*) FROM pg_stat_activity WHERE query <> ''").stdout.strip() != "0"
     assert "permission denied" in psql("app_monitor", "SELECT * FROM public.products").stderr
@@ -90,21 +90,21 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("role", LIMITS)
-def test_no_session_waits_or_idles_for_ever(psql, role):
-    """Each role has the limits that its work allows, without asking for them."""
+def test_role_timeouts(psql, role):
+    """Each role has default timeouts."""
     names = ", ".join(f"current_setting('{name}')" for name in LIMITS[role])
     assert psql(role, f"SELECT {names}").stdout.strip().split("|") == list(LIMITS[role].values())
 
 
-def test_the_superuser_comes_from_its_own_container_only(server):
-    """With the right password too, nobody is the superuser over the network."""
+def test_superuser_over_the_network(server):
+    """The superuser cannot log in over the network, even with its password."""
     script = "PGPASSWORD=$(cat /run/secrets/postgres_password) exec psql -h $(hostname -i) -U postgres -c 'SELECT 1'"
     done = server.compose("exec", "-T", "db", "bash", "-c", script, check=False)
     assert "no pg_hba.conf entry" in done.stderr
 
 
-def test_postgres_is_sized_for_its_container(server):
-    """A quarter of the container's memory is its cache, pages have checksums, and the file is what counts."""
+def test_postgres_settings(server):
+    """Shared buffers take a quarter of the container's memory, pages have checksums, and no setting is invalid."""
     names = "shared_buffers", "data_checksums", "max_connections", "allow_alter_system", "summarize_wal"
     shown = server.sql(f"SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN {names}")
     assert dict(row.split("|") for row in shown) == dict(
@@ -117,15 +117,15 @@ def test_postgres_is_sized_for_its_container(server):
 @pytest.mark.parametrize(
     ("name", "remedy"), [("DB_CONNECTIONS", "from 30 to 1000"), ("SYNCHRONOUS_ARCHIVE", "on or off")]
 )
-def test_a_setting_that_is_no_good_stops_postgres(server, name, remedy):
-    """Postgres does not start with a value that it cannot use, and says which setting it is, and what will do."""
+def test_invalid_setting_stops_postgres(server, name, remedy):
+    """Postgres does not start with an invalid setting, and names it with a remedy."""
     words = ("run", "--rm", "--no-deps", "-T", "--env", f"{name}=many", "--volume", "/var/lib/postgresql", "db")
     done = server.compose(*words, check=False)
     assert (done.returncode, remedy in done.stderr) == (1, True)
 
 
-def test_the_migrating_role_owns_the_schema(psql):
-    """Each table is its own, and so is the schema."""
+def test_schema_owner(psql):
+    """The migration role owns the schema and each table."""
     owners = "SELECT tableowner FROM pg_tables WHERE schemaname = 'public'"
     schema = "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public'"
     assert set(psql("app_owner", f"{owners} UNION {schema}").stdout.split()) == {"app_owner"}
@@ -133,16 +133,16 @@ def test_the_migrating_role_owns_the_schema(psql):
 
 @pytest.mark.parametrize("where", [["-h", "127.0.0.1"], []])
 @pytest.mark.parametrize("role", [*ROLES, "postgres"])
-def test_postgres_wants_a_password_from_everybody(server, role, where):
-    """So it does even in its own container, over the socket as over the network."""
+def test_postgres_requires_a_password(server, role, where):
+    """Every role needs a password, over the network and over the socket in the database's container."""
     words = ("psql", "--no-password", *where, "-U", role, "-d", "app", "-c", "SELECT 1")
     done = server.compose("exec", "-T", "db", *words, check=False)
     assert "no password supplied" in done.stderr
 
 
 @pytest.mark.parametrize("role", ["cache", "sessions"])
-def test_redis_wants_a_password(server, role):
-    """Who has none may not even ask whether it is there."""
+def test_redis_requires_a_password(server, role):
+    """Without a password even PING is refused."""
     done = server.compose("exec", "-T", f"redis-{role}", "redis-cli", "ping", check=False)
     assert "NOAUTH" in done.stdout + done.stderr
 
@@ -151,31 +151,31 @@ def test_redis_wants_a_password(server, role):
     "command",
     ["SET mine 1", "MGET mine", "KEYS *", "FLUSHALL", "CONFIG GET *", "ACL LIST", "PUBLISH mine 1", "EVAL 1 0"],
 )
-def test_the_caches_user_may_do_nothing_beside_its_work(redis, command):
-    """It reaches no other key or channel, and none of the commands that operate the server."""
+def test_cache_user_is_restricted(redis, command):
+    """The cache's user has no access to other keys, channels or administrative commands."""
     assert redis("cache", *command.split()).startswith("NOPERM")
 
 
-def test_the_caches_user_may_write_its_own_keys(redis):
-    """It may do that, so the refusals are not those of a user that may do nothing."""
+def test_cache_user_writes_its_keys(redis):
+    """The cache's user can write its keys, so the refusals above are specific."""
     assert redis("cache", "SET", "cache:mine", "1", "PX", "1000") == "OK"
 
 
 @pytest.mark.parametrize("command", ["FLUSHALL", "CONFIG GET *", "ACL LIST", "SHUTDOWN", "REPLICAOF NO ONE"])
-def test_the_sessions_user_may_not_operate_the_server(redis, command):
-    """It has all keys, and none of the commands that operate the server."""
+def test_sessions_user_is_restricted(redis, command):
+    """The sessions' user has no administrative commands."""
     assert redis("sessions", *command.split()).startswith("NOPERM")
 
 
-def test_sessions_are_never_evicted_and_the_cache_is(redis):
-    """Full, the one refuses to write and the other forgets what is least used."""
+def test_eviction_policies(redis):
+    """When full, the cache evicts the least used keys and the sessions refuse writes."""
     policies = {role: redis(role, "INFO", "memory") for role in ("cache", "sessions")}
     assert "maxmemory_policy:allkeys-lfu" in policies["cache"]
     assert "maxmemory_policy:noeviction" in policies["sessions"]
 
 
-def test_sessions_are_there_after_a_restart(server, redis):
-    """What is written there is on the disk, and read again."""
+def test_sessions_survive_a_restart(server, redis):
+    """Sessions are on disk and loaded again."""
     assert redis("sessions", "SET", "mine", "kept") == "OK"
     server.compose("restart", "redis-sessions")
     assert wait_for(lambda: redis("sessions", "GET", "mine") == "kept", pause=0.2)

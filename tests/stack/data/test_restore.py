@@ -1,4 +1,4 @@
-"""What a dead disk costs, and what a person's mistake: the database is built anew from its backups."""
+"""Restores after a lost disk and after a mistake: what is lost, and for how long."""
 
 import json
 import time
@@ -13,19 +13,19 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def volume(server):
-    """Return the volume that is the database's."""
+    """Return the database's volume."""
     return json.loads(server.compose("config", "--format", "json").stdout)["volumes"]["db"]["name"]
 
 
 def destroy_disk(server):
-    """Take the database away, with all that it has on its disk."""
+    """Remove the database's container and volume."""
     name = volume(server)
     docker("rm", "--force", "--volumes", f"{server.name}-db-1")
     docker("volume", "rm", name)
 
 
-def restore_after_a_dead_disk(server):
-    """Destroy the disk under writers and restore; return them, how old what was lost had become, and the seconds."""
+def restore_after_lost_disk(server):
+    """Destroy the disk under writers and restore; return the writers, the age of the oldest lost write and the time."""
     with Writer(server, server.token()) as writer:
         writer.more(100)
         destroyed = time.time()
@@ -37,22 +37,22 @@ def restore_after_a_dead_disk(server):
     return writer, max(ages, default=0), seconds
 
 
-def test_a_dead_disk_costs_seconds_at_most(data, figure):
-    """With the database's disk destroyed, the backups bring back all but the last moments."""
-    writer, age, seconds = restore_after_a_dead_disk(data)
+def test_lost_disk(data, figure):
+    """After the loss of the disk a restore loses at most the last seconds."""
+    writer, age, seconds = restore_after_lost_disk(data)
     gone = f"{len(lost(data, writer))} of {len(writer.acknowledged)} acknowledged writes lost"
-    figure(f"{gone}, of the last {age:.3f} s; restored and served {seconds:.1f} s after the disk had died")
+    figure(f"{gone}, of the last {age:.3f} s; restored {seconds:.1f} s after the disk was lost")
     assert age < 5
 
 
-def test_a_dead_disk_costs_nothing_where_the_stream_is_synchronous(data, figure):
-    """With SYNCHRONOUS_ARCHIVE=on a write is acknowledged when the backups have it too: none is lost."""
+def test_lost_disk_with_a_synchronous_archive(data, figure):
+    """With SYNCHRONOUS_ARCHIVE=on no acknowledged write is lost."""
     settings = data.folder / ".env"
     before = settings.read_text()
     settings.write_text(before + "SYNCHRONOUS_ARCHIVE=on\n")
     data.compose("up", "--detach", "--no-deps", "--wait", "db")
     try:
-        writer, _, _ = restore_after_a_dead_disk(data)
+        writer, _, _ = restore_after_lost_disk(data)
         figure(f"{len(lost(data, writer))} of {len(writer.acknowledged)} acknowledged writes lost")
         assert lost(data, writer) == []
     finally:
@@ -61,8 +61,8 @@ def test_a_dead_disk_costs_nothing_where_the_stream_is_synchronous(data, figure)
         data.compose("up", "--detach", "--no-deps", "--wait", "db")
 
 
-def test_a_chosen_second_comes_back_with_exactly_its_rows(data):
-    """`--to` a second: what was written until then is there and nothing else; what it replaced is kept."""
+def test_point_in_time(data):
+    """`--to` restores exactly the rows of that second and keeps the replaced volume."""
     writer, replaced = Writer(data, data.token()), volume(data)
     before = [writer.write() for _ in range(20)]
     second = whole_second()
@@ -71,20 +71,20 @@ def test_a_chosen_second_comes_back_with_exactly_its_rows(data):
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
     done = data.ops("restore", "--to", moment, "--yes")
     assert skus(data, writer.prefix) == before
-    assert listed(data, writer.prefix) == sorted(before)  # no cache has what was there before
+    assert listed(data, writer.prefix) == sorted(before)  # no cache has newer rows
     assert f"docker volume rm {replaced}" in done.stdout
     assert docker("volume", "inspect", replaced).returncode == 0
 
 
-def test_a_backup_is_made_of_what_was_restored(data):
-    """The new database takes writes and has backups of its own at once, and the WAL after them is received."""
+def test_restored_database_is_backed_up(data):
+    """The restored database is writable, and its backups and WAL restore."""
     assert Writer(data, data.token()).write()
     wait_for(lambda: "error" not in data.status()["backups"]["wal"], seconds=30)
     data.ops("drill")
 
 
-def test_it_asks_first(data):
-    """Without a person to ask, or a word beforehand, nothing is even begun."""
+def test_confirmation(data):
+    """Without a terminal and without --yes nothing starts."""
     done = data.ops("restore", check=False)
     assert (done.returncode, "Give --yes" in done.stdout) == (2, True)
 
@@ -98,7 +98,7 @@ def test_it_asks_first(data):
         (("--backup", "20200101T000000Z-full"), "There is no backup '20200101T000000Z-full'"),
     ],
 )
-def test_what_cannot_be_restored_is_refused(data, words, says):
-    """A time that nothing leads to, or a backup that is not there, is refused, with what can be reached."""
+def test_invalid_targets(data, words, says):
+    """An unreachable time or an unknown backup is refused, with the available spans."""
     done = data.ops("restore", "--yes", *words, check=False)
     assert (done.returncode, says in done.stdout) == (2, True), done.stdout

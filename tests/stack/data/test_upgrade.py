@@ -1,4 +1,4 @@
-"""Moving to the next major version of Postgres: users read all the while, and nothing that was acknowledged is lost."""
+"""Upgrade to the next major version of Postgres: reads continue, and no acknowledged write is lost."""
 
 import re
 import threading
@@ -16,7 +16,7 @@ OLD = "postgres:17"
 
 @pytest.fixture(scope="module")
 def site(new_server, one):
-    """Return a server on which the first release serves from the version before."""
+    """Return a server with a live release on the previous version."""
     if docker("image", "inspect", OLD, check=False).returncode:
         docker("build", "--quiet", f"--tag={OLD}", str(ROOT / "tests/support/stack/old_postgres"), timeout=300)
     server = new_server(POSTGRES_MAJOR=17)
@@ -25,7 +25,7 @@ def site(new_server, one):
 
 
 def read(server, over, failures):
-    """Read, past every cache, until it is over; note what failed."""
+    """Read without a cache until it is over; record failures."""
     while not over.is_set():
         answer = server.ask("/api/products?limit=1", headers={"Cookie": "a=b"})
         if answer.status != 200:
@@ -34,12 +34,12 @@ def read(server, over, failures):
 
 
 def version(server):
-    """Return the major version of the database that serves."""
+    """Return the live database's major version."""
     return int(server.sql("SHOW server_version_num")[0]) // 10000
 
 
-def test_a_newer_version_serves_what_the_old_one_had(site, figure):
-    """After the command the newer version serves; each acknowledged write is there, and the old volume is kept."""
+def test_upgrade(site, figure):
+    """The newer version serves every acknowledged write, and the old volume is kept."""
     before, over, failures = volume(site), threading.Event(), []
     reader = threading.Thread(target=read, args=(site, over, failures))
     with Writer(site, site.token()) as writer:
@@ -55,22 +55,22 @@ def test_a_newer_version_serves_what_the_old_one_had(site, figure):
     assert version(site) == 18
     assert lost(site, writer) == []
     assert docker("volume", "inspect", before).returncode == 0
-    assert len(failures) * 0.1 < 20  # only while the one is stopped and the other started
+    assert len(failures) * 0.1 < 20  # during the restart
 
 
-def test_it_goes_on_being_backed_up(site):
-    """The new database has backups of its own, which bring it back."""
+def test_upgraded_database_is_backed_up(site):
+    """Backups of the new version restore."""
     assert "match the live database" in site.ops("drill").stdout
 
 
-def test_no_empty_database_is_begun_beside_another_version(site):
-    """A container of another version, on a volume that has a database, refuses to start and says what to do."""
+def test_other_version_does_not_start(site):
+    """A container of another version refuses to start on a volume with a database, with a remedy."""
     words = ("run", "--rm", "--no-deps", "-T", "--env", "PGDATA=/var/lib/postgresql/99/docker", "db")
     done = site.compose(*words, check=False)
     assert (done.returncode, "python3 -m ops upgrade" in done.stderr) == (1, True), done.stderr
 
 
-def test_only_a_newer_version_will_do(site):
-    """The version that serves, or an older one, is refused."""
+def test_not_newer(site):
+    """A version that is not newer is refused."""
     done = site.ops("upgrade", "18", "--yes", check=False)
     assert (done.returncode, "Give a newer major version" in done.stdout) == (2, True)

@@ -1,4 +1,4 @@
-"""Whoever asked for it is told when a backup fails, and when all has recovered."""
+"""The backup webhook posts failures and recoveries."""
 
 import json
 
@@ -11,8 +11,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def heard(data, image):
-    """Let a listener be told, and return what gives all that it was told."""
+def posts(data, image):
+    """Configure the webhook; yield a function that returns the posted texts."""
     listener, settings = Listener(data, image), data.folder / ".env"
     before = settings.read_text()
     data.give_secret("webhook_url", listener.url("/hook"))
@@ -24,15 +24,15 @@ def heard(data, image):
     listener.destroy()
 
 
-def test_a_failure_and_its_end_are_told(data, heard):
-    """A stream that stops is told once, with the reason, and once more when it goes on; nothing else is."""
+def test_failure_and_recovery(data, posts):
+    """A stopped WAL stream is posted once with its reason, and once after it recovers."""
     data.compose("pause", "db")
     data.compose("restart", "wal-receiver")
     try:
-        wait_for(heard, seconds=60)
+        wait_for(posts, seconds=60)
     finally:
         data.compose("unpause", "db")
-    wait_for(lambda: f"{data.name}: wal has recovered" in heard(), seconds=60)
-    told = heard()
-    assert [text.startswith(f"{data.name}: wal: ") for text in told] == [True, False]
-    assert told[1] == f"{data.name}: wal has recovered"
+    wait_for(lambda: f"{data.name}: wal has recovered" in posts(), seconds=60)
+    posted = posts()
+    assert [text.startswith(f"{data.name}: wal: ") for text in posted] == [True, False]
+    assert posted[1] == f"{data.name}: wal has recovered"

@@ -48,7 +48,7 @@ def up(checkout):
 def test_init_again_changes_nothing(checkout):
     """A second `init` writes over nothing, not even with the same text."""
     before = files(checkout.folder)
-    assert "left as it is" in checkout.ops("init", "--host", "another.example").stdout
+    assert "not changed" in checkout.ops("init", "--host", "another.example").stdout
     assert files(checkout.folder) == before
 
 

@@ -1,4 +1,4 @@
-"""Clients that write as fast as they are answered, and note what was answered 201, and when."""
+"""Clients that write continuously and record each acknowledged write."""
 
 import contextlib
 import http.client
@@ -11,7 +11,7 @@ from tests.support.helpers import wait_for
 
 
 class Writer:
-    """Writers of products; `moments` has when each SKU was answered 201, in order, and `refused` has the others."""
+    """Writers of products; `moments` has the time of each acknowledged (201) SKU, in order, `refused` the others."""
 
     def __init__(self, server, token, clients=4):
         self.server, self.token = server, token
@@ -22,13 +22,13 @@ class Writer:
         self.threads = [threading.Thread(target=self._write, daemon=True) for _ in range(clients)]
 
     def __enter__(self):
-        """Begin."""
+        """Start the clients."""
         for thread in self.threads:
             thread.start()
         return self
 
     def __exit__(self, *_error):
-        """End, with every request answered or failed."""
+        """Stop the clients after their current requests."""
         self.over.set()
         for thread in self.threads:
             thread.join(30)
@@ -48,39 +48,39 @@ class Writer:
 
     @property
     def acknowledged(self):
-        """Return the SKUs that were answered 201."""
+        """Return the acknowledged SKUs."""
         return list(self.moments)
 
     def more(self, number=30, seconds=60):
-        """Wait until so many more were acknowledged."""
+        """Wait for more acknowledged writes."""
         wanted = len(self.acknowledged) + number
         wait_for(lambda: len(self.acknowledged) >= wanted, seconds=seconds)
 
     def _write(self):
         while not self.over.is_set():
             if not self.write():
-                self.over.wait(0.05)  # what is away is not asked without a pause
+                self.over.wait(0.05)  # no busy loop while the server is unavailable
 
 
 def lost(server, writer):
-    """Return what was acknowledged and is not there, or not just once."""
-    there = skus(server, writer.prefix)
-    return [sku for sku in writer.acknowledged if there.count(sku) != 1]
+    """Return the acknowledged SKUs that do not exist exactly once."""
+    stored = skus(server, writer.prefix)
+    return [sku for sku in writer.acknowledged if stored.count(sku) != 1]
 
 
 def skus(server, prefix):
-    """Return the SKUs that the database has, as the application's role sees them, in the order in which they came."""
+    """Return the SKUs in the database, in insertion order."""
     return server.sql(f"SELECT sku FROM products WHERE sku LIKE '{prefix}-%' ORDER BY id")
 
 
 def listed(server, prefix):
-    """Return the SKUs that users are shown, in any order."""
+    """Return the SKUs that the API lists, sorted."""
     items = server.ask(f"/api/products?q={prefix}&limit=100").json["items"]
     return sorted(item["sku"] for item in items)
 
 
 def whole_second():
-    """Wait for the next second to begin and return it, as Unix time."""
+    """Wait for the start of the next second and return it as Unix time."""
     second = int(time.time()) + 1
     wait_for(lambda: time.time() >= second)
     return second

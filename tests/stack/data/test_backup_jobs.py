@@ -1,4 +1,4 @@
-"""Backups look after themselves, and are loud where they cannot."""
+"""Backup jobs: scheduling, pruning, and reports of every failure."""
 
 import secrets
 
@@ -11,13 +11,13 @@ from tests.support.stack.writer import Writer, lost
 pytestmark = pytest.mark.timeout(240)
 
 
-def shell(server, script, *words):
-    """Run a script beside the backups, and return what it prints."""
-    return server.compose("exec", "-T", "backup", "bash", "-euc", script, *words).stdout.strip()
+def shell(server, script, *arguments):
+    """Run a script in the backup container; return its output."""
+    return server.compose("exec", "-T", "backup", "bash", "-euc", script, *arguments).stdout.strip()
 
 
 def jobs(server):
-    """Return how each job that makes backups went."""
+    """Return the status of each backup job."""
     return server.status()["backups"]
 
 
@@ -33,12 +33,12 @@ def dumps(server):
 
 @pytest.fixture
 def small_disk(data):
-    """Let backups lie on a disk of their own that holds 400 MiB; return what runs a command on it."""
+    """Put the backups on a 400 MiB disk; yield a function that runs a script on it."""
     name = f"small-{secrets.token_hex(4)}"
     options = ("type=tmpfs", "device=tmpfs", "o=size=400m,uid=999,gid=999,mode=0700")
     docker("volume", "create", *[f"--opt={option}" for option in options], name)
     words = ("--volume", f"{name}:/disk", "--user=999:999", "--entrypoint=sleep", "postgres:18", "infinity")
-    docker("run", "--detach", f"--name={name}", *words)  # or it would not be mounted
+    docker("run", "--detach", f"--name={name}", *words)  # keeps it mounted
     settings = data.folder / ".env"
     before = settings.read_text()
     path = docker("volume", "inspect", "--format={{.Mountpoint}}", name).stdout.strip()
@@ -53,8 +53,8 @@ def small_disk(data):
     wait_for(lambda: not data.backup_faults(), seconds=60)
 
 
-def test_a_full_disk_stops_backups_and_not_the_database(data, small_disk):
-    """Where the disk of backups is full, that is said, and users go on writing; what was missed comes later."""
+def test_full_disk_stops_only_backups(data, small_disk):
+    """A full backup disk is reported and stops backups, but no write; they catch up once it has space."""
     wait_for(lambda: not data.backup_faults() and len(names(data)) == 2, seconds=60)
     small_disk("dd if=/dev/zero of=/disk/filler bs=1M count=400 status=none || true")
     with Writer(data, data.token()) as writer:
@@ -70,11 +70,11 @@ def test_a_full_disk_stops_backups_and_not_the_database(data, small_disk):
         wait_for(lambda: "error" not in jobs(data)["wal"], seconds=60)
     assert lost(data, writer) == []
     data.ops("drill")
-    assert len(names(data)) == 2  # what was there is there, and nothing half
+    assert len(names(data)) == 2  # no incomplete backup
 
 
-def test_a_drill_notices_what_a_restore_would_not_bring_back(data):
-    """A backup that is not the database's is found out by the drill, and the status says so until one succeeds."""
+def test_drill_detects_a_wrong_backup(data):
+    """The drill fails if a backup does not match, and the status reports it until a drill succeeds."""
     data.ops("backup")
     script = 'file=$(ls -d /backups/dumps/2* | tail -n 1)/fingerprint; sed -i "$0" "$file"; cd "${file%/*}"'
     shell(
@@ -89,12 +89,10 @@ def test_a_drill_notices_what_a_restore_would_not_bring_back(data):
     assert "error" not in jobs(data)["drill"]
 
 
-def test_an_empty_database_does_not_push_the_backups_out(data):
-    """A database that began anew, as after a lost disk, is not backed up in the lost one's place, and that is said."""
+def test_new_database_does_not_replace_the_backups(data):
+    """A database that is not the one backed up, as after a lost disk, is not backed up, and that is reported."""
     before = names(data)
-    script = (
-        'for each in /backups/[0-9]*-[0-9]*; do mv "$each" "/backups/1${each#/backups/}"; done; date +%s >/tmp/asked'
-    )
+    script = 'for each in /backups/[0-9]*-[0-9]*; do mv "$each" "/backups/1${each#/backups/}"; done'
     shell(data, script)
     try:
         wait_for(lambda: "python3 -m ops restore" in jobs(data)["base"].get("error", ""), seconds=60)
@@ -104,8 +102,8 @@ def test_an_empty_database_does_not_push_the_backups_out(data):
     data.ops("backup")
 
 
-def test_old_backups_go_and_what_a_restore_needs_stays(data):
-    """What leads only to times before the last days goes; the full backup that leads to their first second stays."""
+def test_pruning(data):
+    """Old backups are removed, except the full backup that restores the first second of BACKUP_DAYS."""
     while len(dumps(data)) < 3:
         data.ops("backup")
     old, about = names(data), "/backups/dumps/2*/about /backups/*-*/base/2*/about"
@@ -117,12 +115,12 @@ def test_old_backups_go_and_what_a_restore_needs_stays(data):
         data.ops("drill")
         lines = shell(data, "ls /backups/*-*/wal").splitlines()
         assert lines
-    finally:  # or they would lead other tests to times before they were made
+    finally:  # other tests use the times
         shell(data, f'for each in {about}; do [[ ! -e $each.before ]] || mv "$each.before" "$each"; done')
 
 
-def test_prometheus_can_read_how_they_went(data):
-    """Inside the containers' network there are metrics of each job: when it last succeeded, how long it took."""
+def test_metrics(data):
+    """Inside the containers' network there are metrics for each job."""
     colour = data.status()["active_colour"]
     script = "import urllib.request as u; print(u.urlopen('http://nginx:8004/metrics/backups').read().decode())"
     text = data.compose("exec", "-T", f"web-{colour}", "python", "-c", script).stdout
