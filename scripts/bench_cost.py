@@ -1,13 +1,12 @@
-"""Measure what seeing costs: the cached list with metrics, request log and Sentry, each on and off, in one run.
+"""Measure what observability costs: a cached list with metrics, access log and Sentry, each on and off, in one run.
 
     .venv/bin/python scripts/bench_cost.py [--rounds 24] [--seconds 1]
 
-A Gunicorn server of one worker for each, on an SQLite file, asked in turn, without Docker, and new ones in each round,
-for one process is some percent slower than another as long as it lives. The list comes from the process's own memory,
-which is the cheapest way to answer it, so the shares are the largest. The log goes to another process by a pipe, as a
-container's does. What is compared is how many requests are answered in a second of the processor's time, which what
-else the machine does changes less than the rate; that is printed beside it. Exits with 1 above a bar. The request's id
-cannot be switched off; it is in all of them.
+Each setting gets a Gunicorn server with one worker on an SQLite file, without Docker. Clients load the servers in turn.
+Each round starts new servers, because one process can be some percent slower than another for its whole life. The list
+comes from the local cache, the cheapest response, so the shares are the largest. The log goes to another process
+through a pipe, as in a container. The comparison uses CPU time per request, which other processes influence less than
+the rate. Exits with 1 above a limit. All settings include the request id, which cannot be switched off.
 """
 
 import argparse
@@ -29,16 +28,16 @@ BIN = Path(sys.executable).parent
 CLIENTS = 4
 REQUEST = b"GET /api/products HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 WARM_UP = 0.5  # seconds
-SLICE = 0.2  # seconds; the machine becomes faster and slower from one second to the next
+SLICE = 0.2  # seconds; the speed of the machine changes from one second to the next
 
 QUIET = {"METRICS": "off", "LOG_LEVEL": "WARNING"}
 SETTINGS = {
     "neither": QUIET,
     "metrics": QUIET | {"METRICS": "on"},
     "metrics and log": {},
-    "metrics, log and Sentry": {"SENTRY_DSN": "http://key@127.0.0.1:9/1"},  # nothing fails, so nothing is sent
+    "metrics, log and Sentry": {"SENTRY_DSN": "http://key@127.0.0.1:9/1"},  # no request fails, so nothing is sent
 }
-BARS = {  # which part of the throughput of the other one may take
+LIMITS = {  # the share of the second setting's throughput that the first may cost
     ("metrics", "neither"): 0.05,
     ("metrics and log", "neither"): 0.10,
     ("metrics, log and Sentry", "metrics and log"): 0.10,
@@ -46,14 +45,14 @@ BARS = {  # which part of the throughput of the other one may take
 
 
 class Figure(NamedTuple):
-    """What one round showed: requests/s, and the worker's microseconds on a processor for each."""
+    """The result of one round: requests/s, and the worker's CPU time per request in microseconds."""
 
     rate: float
     cost: float
 
 
 def main() -> int:
-    """Start them, measure, print; 1 if something costs more than its bar."""
+    """Measure all settings and print the result; return 1 if one exceeds its limit."""
     arguments = parse()
     figures: dict[str, list[Figure]] = {name: [] for name in SETTINGS}
     with tempfile.TemporaryDirectory() as name:
@@ -65,12 +64,12 @@ def main() -> int:
 
 
 def one_round(folder: Path, seconds: float) -> dict[str, Figure]:
-    """Start a server for each setting, and ask them in turn, there and back, for a moment each time."""
+    """Start a server for each setting, and load them in turn, in alternating order."""
     with contextlib.ExitStack() as stack:
         servers = {each: stack.enter_context(server(folder, each)) for each in SETTINGS}
         parts: dict[str, list[Figure]] = {each: [] for each in SETTINGS}
-        for known in servers.values():
-            measure(*known, WARM_UP)
+        for target in servers.values():
+            measure(*target, WARM_UP)
         for turn in range(round(seconds / SLICE)):
             for each in list(SETTINGS)[:: -1 if turn % 2 else 1]:
                 parts[each].append(measure(*servers[each], SLICE))
@@ -86,21 +85,21 @@ def parse() -> argparse.Namespace:
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:
-    """Return the settings of a server: a person's own machine, with production's log."""
+    """Return the environment of a server: development, with the log format of production."""
     settings = {"FLASK_ENV": "development", "DATABASE_URL": f"sqlite:///{folder}/bench.db", "LOG_FORMAT": "json"}
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings, **changes}
 
 
 def prepare(folder: Path) -> None:
-    """Make the database."""
-    for words in (["db", "upgrade"], ["seed", "--products", "100"]):
-        command = [str(BIN / "flask"), "--app", "wsgi", *words]
+    """Create the database."""
+    for arguments in (["db", "upgrade"], ["seed", "--products", "100"]):
+        command = [str(BIN / "flask"), "--app", "wsgi", *arguments]
         subprocess.run(command, cwd=ROOT, env=environment(folder), check=True, capture_output=True, timeout=60)
 
 
 @contextlib.contextmanager
 def server(folder: Path, name: str) -> Iterator[tuple[int, int]]:
-    """Run a server for the block; give its port and its worker's number."""
+    """Run a server during the block; yield its port and its worker's pid."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -111,7 +110,7 @@ def server(folder: Path, name: str) -> Iterator[tuple[int, int]]:
     process = subprocess.Popen(command, cwd=folder, env=env, stderr=reader.stdin)
     try:
         deadline = time.monotonic() + 30
-        while not ask(port):
+        while not request(port):
             if time.monotonic() > deadline or process.poll() is not None:
                 raise SystemExit(f"The server does not answer:\n{(folder / f'{name}.log').read_text()}")
             time.sleep(0.1)
@@ -122,62 +121,62 @@ def server(folder: Path, name: str) -> Iterator[tuple[int, int]]:
         reader.communicate(timeout=10)
 
 
-def ask(port: int) -> bool:
-    """Send one request and read its answer; whether it is a good one."""
+def request(port: int) -> bool:
+    """Send one request; return whether the response is 200."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(REQUEST)
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+            response = b"".join(iter(lambda: connection.recv(65536), b""))
     except OSError:
         return False
-    return answer.startswith(b"HTTP/1.1 200 ")
+    return response.startswith(b"HTTP/1.1 200 ")
 
 
 def measure(port: int, worker: int, seconds: float) -> Figure:
-    """Ask from some threads for a while."""
+    """Send requests from several threads for a while."""
     done: list[int] = []
 
     def client() -> None:
         count = 0
         while time.monotonic() < end:
-            if not ask(port):
+            if not request(port):
                 raise SystemExit("A request failed.")
             count += 1
         done.append(count)
 
-    before, began = used(worker), time.monotonic()
-    end = began + seconds
+    cpu_time, started_at = cpu_seconds(worker), time.monotonic()
+    end = started_at + seconds
     threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return Figure(sum(done) / (time.monotonic() - began), (used(worker) - before) / sum(done) * 1e6)
+    return Figure(sum(done) / (time.monotonic() - started_at), (cpu_seconds(worker) - cpu_time) / sum(done) * 1e6)
 
 
-def used(worker: int) -> float:
-    """Return the seconds that a process has had a processor: the clock that clock_getcpuclockid(3) names for it."""
-    return time.clock_gettime(~worker << 3 | 2)
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process; clock_getcpuclockid(3) explains the number of its clock."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def show(figures: dict[str, list[Figure]]) -> int:
-    """Print the medians, and what each costs more than the one before; 1 if that is above its bar."""
-    print("| on | requests/s | processor µs a request |")
+    """Print the medians and the shares; return 1 if one exceeds its limit."""
+    print("| Setting | Requests/s | CPU time per request, µs |")
     print("| --- | ---: | ---: |")
     for name, rows in figures.items():
         rate, cost = (statistics.median(column) for column in zip(*rows, strict=True))
         print(f"| {name} | {rate:,.0f} | {cost:,.0f} |")
     print()
-    return max(compare(figures, more, less, bar) for (more, less), bar in BARS.items())
+    return max(compare(figures, more, less, limit) for (more, less), limit in LIMITS.items())
 
 
-def compare(figures: dict[str, list[Figure]], more: str, less: str, bar: float) -> int:
-    """Print which part of the throughput one takes that another leaves, by round; 1 if the median is above the bar."""
+def compare(figures: dict[str, list[Figure]], more: str, less: str, limit: float) -> int:
+    """Print the share of the throughput that MORE costs; return 1 if the median of the rounds exceeds the limit."""
     shares = [1 - other.cost / one.cost for one, other in zip(figures[more], figures[less], strict=True)]
     share = statistics.median(shares)
     span = f"{min(shares):.1%} to {max(shares):.1%} in single rounds"
-    print(f"{more} against {less}: {share:.1%} ({span}), of {bar:.0%} allowed")
-    return int(share > bar)
+    print(f"{more} against {less}: {share:.1%} ({span}), limit {limit:.0%}")
+    return int(share > limit)
 
 
 if __name__ == "__main__":

@@ -32,20 +32,13 @@ UNTRACED_PATHS = ("/health", "/metrics")
 # Old and new names of the semantic conventions. No query, header, parameter value or client address.
 ALLOWED_ATTRIBUTES = {
     "http.method",
-    "http.request.method",
     "http.route",
     "http.status_code",
+    "http.request.method",
     "http.response.status_code",
-    "db.system",
-    "db.system.name",
-    "db.name",
-    "db.namespace",
-    "db.statement",
-    "db.query.text",
-    "db.redis.args_length",
-    "db.redis.pipeline_length",
-    "exception.type",
 }
+ALLOWED_ATTRIBUTES |= {"db.system", "db.name", "db.statement", "db.system.name", "db.namespace", "db.query.text"}
+ALLOWED_ATTRIBUTES |= {"db.redis.args_length", "db.redis.pipeline_length", "exception.type"}
 
 
 class TracePipeline:
