@@ -37,8 +37,8 @@ def small_disk(data):
     name = f"small-{secrets.token_hex(4)}"
     options = ("type=tmpfs", "device=tmpfs", "o=size=400m,uid=999,gid=999,mode=0700")
     docker("volume", "create", *[f"--opt={option}" for option in options], name)
-    words = ("--volume", f"{name}:/disk", "--user=999:999", "--entrypoint=sleep", "postgres:18", "infinity")
-    docker("run", "--detach", f"--name={name}", *words)  # keeps it mounted
+    argv = ("--volume", f"{name}:/disk", "--user=999:999", "--entrypoint=sleep", "postgres:18", "infinity")
+    docker("run", "--detach", f"--name={name}", *argv)  # keeps it mounted
     settings = data.folder / ".env"
     before = settings.read_text()
     path = docker("volume", "inspect", "--format={{.Mountpoint}}", name).stdout.strip()

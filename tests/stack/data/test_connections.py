@@ -69,8 +69,8 @@ def site(new_server, one):
 
 def check(site):
     """Return the findings of the production check by name."""
-    words = ("run", "--rm", "--no-deps", "-T", "migrate", "python", "scripts/check_production.py", "--json")
-    return {each["check"]: each for each in json.loads(site.compose(*words, check=False).stdout)}
+    argv = ("run", "--rm", "--no-deps", "-T", "migrate", "python", "scripts/check_production.py", "--json")
+    return {each["check"]: each for each in json.loads(site.compose(*argv, check=False).stdout)}
 
 
 def refusals(site):
@@ -79,15 +79,15 @@ def refusals(site):
     return [line for line in lines if any(text in line for text in TOO_MANY)]
 
 
-def loaded(site, *words):
+def loaded(site, *argv):
     """Run a command of ops under full load; return the load report and the peak number of connections."""
     connections, command = [], None
     with FullLoad(site) as load:
         until = time.monotonic() + SECONDS
         while time.monotonic() < until or (command and command.poll() is None):
             connections.append(int(site.sql(APPLICATION_CONNECTIONS)[0]))
-            if words and not command and time.monotonic() >= until:
-                command = site.start_ops(*words)
+            if argv and not command and time.monotonic() >= until:
+                command = site.start_ops(*argv)
     output, _ = command.communicate(timeout=10) if command else ("", "")
     return SimpleNamespace(report=load.report, most=max(connections), output=output)
 
@@ -158,24 +158,24 @@ def frozen(site, figure):
         back = time.monotonic()
         wait_for(lambda: sum(began > back + QUICK for began, _ in seen) > 50, seconds=20)
     wait_for(lambda: site.status()["services"]["db"] == "healthy", seconds=60, pause=0.5)
-    during = [answer for began, answer in seen if began > begun and began + answer.seconds < over]
-    after = [(began - back, answer) for began, answer in seen if began > over]
-    figure(f"frozen: {len(during)} answers, the slowest after {max(answer.seconds for answer in during):.2f} s")
+    during = [response for began, response in seen if began > begun and began + response.seconds < over]
+    after = [(began - back, response) for began, response in seen if began > over]
+    figure(f"frozen: {len(during)} responses, the slowest after {max(response.seconds for response in during):.2f} s")
     figure(f"back: the last 503 to a request {max((b for b, a in after if a.status == 503), default=0):.2f} s after it")
-    return SimpleNamespace(during=during, after=after, all=[answer for _, answer in seen])
+    return SimpleNamespace(during=during, after=after, all=[response for _, response in seen])
 
 
 def test_frozen_database_is_a_quick_503(frozen):
     """While the database is frozen each request gets a 503 within two seconds."""
     assert len(frozen.during) > 50
-    assert [answer.status for answer in frozen.during if not is_problem(answer, 503)] == []
-    assert max(answer.seconds for answer in frozen.all) < QUICK
+    assert [response.status for response in frozen.during if not is_problem(response, 503)] == []
+    assert max(response.seconds for response in frozen.all) < QUICK
 
 
 def test_recovery_after_a_freeze(frozen):
     """Two seconds after the database is back, every request succeeds."""
-    assert {answer.status for began, answer in frozen.after if began > QUICK} == {200, 201}
-    assert any(answer.status < 300 and began + answer.seconds < QUICK for began, answer in frozen.after)
+    assert {response.status for began, response in frozen.after if began > QUICK} == {200, 201}
+    assert any(response.status < 300 and began + response.seconds < QUICK for began, response in frozen.after)
 
 
 @contextmanager
@@ -254,11 +254,11 @@ def test_statement_timeout_through_pgbouncer(site, locked):
     """Postgres applies the application's statement_timeout through PgBouncer."""
     path, token = locked
     headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
-    answer = site.ask(path, "PATCH", json={"price": 1}, token=token, headers=headers)
-    assert is_problem(answer, 503)
-    assert 1 < answer.seconds < QUICK
+    response = site.ask(path, "PATCH", json={"price": 1}, token=token, headers=headers)
+    assert is_problem(response, 503)
+    assert 1 < response.seconds < QUICK
     lines = site.compose("logs", "--no-log-prefix", f"web-{site.status()['active_colour']}").stdout.splitlines()
-    said = [line for line in lines if answer.request_id in line]
+    said = [line for line in lines if response.request_id in line]
     assert any("canceling statement due to statement timeout" in line for line in said), said
 
 

@@ -71,23 +71,23 @@ def damaged(server, path, how):
 @pytest.mark.parametrize("name", CASES)
 def test_verify(data, paths, name):
     """The first step of a restore reads everything it needs, and names the damage."""
-    kind, path, how, says = CASES[name]
+    kind, path, how, message = CASES[name]
     what = paths[kind].removeprefix("/backups/")
-    words = ("exec", "-T", "backup", "bash", "/opt/backup/restore.sh", "verify", what, "latest")
-    assert data.compose(*words).returncode == 0
+    argv = ("exec", "-T", "backup", "bash", "/opt/backup/restore.sh", "verify", what, "latest")
+    assert data.compose(*argv).returncode == 0
     with damaged(data, path.format(**paths), how):
-        done = data.compose(*words, check=False)
-    assert (done.returncode, says in done.stderr) == (1, True), done.stdout + done.stderr
+        done = data.compose(*argv, check=False)
+    assert (done.returncode, message in done.stderr) == (1, True), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["a truncated dump", "a corrupted segment"])
 def test_live_database_is_untouched(data, paths, name):
     """The restore fails, replaces nothing, leaves nothing behind, and users are served."""
-    kind, path, how, says = CASES[name]
+    kind, path, how, message = CASES[name]
     before, volumes = volume(data), data.volumes()
-    words = ("--backup", paths["dump"].rpartition("/")[2]) if kind == "dump" else ()
+    argv = ("--backup", paths["dump"].rpartition("/")[2]) if kind == "dump" else ()
     with damaged(data, path.format(**paths), how):
-        done = data.ops("restore", "--yes", *words, check=False)
-    assert (done.returncode, says in done.stdout, "Restored:" in done.stdout) == (1, True, False), done.stdout
+        done = data.ops("restore", "--yes", *argv, check=False)
+    assert (done.returncode, message in done.stdout, "Restored:" in done.stdout) == (1, True, False), done.stdout
     assert (volume(data), data.volumes()) == (before, volumes)
     assert data.ask("/health/ready").status == 200

@@ -44,8 +44,8 @@ def test_killed_backups(data):
     found = [path(each) for each in data.backups()]
     assert set(before) < set(found)
     for each in found:
-        words = ("bash", "/opt/backup/restore.sh", "verify", each)
-        data.compose("exec", "-T", "backup", *words)
+        argv = ("bash", "/opt/backup/restore.sh", "verify", each)
+        data.compose("exec", "-T", "backup", *argv)
     assert (
         data.compose("exec", "-T", "backup", "bash", "-c", "ls -d /backups/*/.2* /backups/*-*/base/.2* || true").stdout
         == ""

@@ -17,9 +17,9 @@ class Repository:
 
     def __init__(self, tools, server):
         self.name = f"repository-{secrets.token_hex(4)}"
-        words = ("--user=65534:65534", "--tmpfs=/data:uid=65534,size=1g", "--env=HOME=/tmp", "--tmpfs=/tmp:uid=65534")
+        argv = ("--user=65534:65534", "--tmpfs=/data:uid=65534,size=1g", "--env=HOME=/tmp", "--tmpfs=/tmp:uid=65534")
         command = ("restic-rest-server", "--no-auth", "--listen=:8080", "--path=/data")
-        docker("run", "--detach", f"--name={self.name}", *words, f"--network={server.name}_frontend", tools, *command)
+        docker("run", "--detach", f"--name={self.name}", *argv, f"--network={server.name}_frontend", tools, *command)
 
     def configure(self, server):
         """Configure a server to copy its backups to this repository."""
@@ -119,9 +119,9 @@ def test_wrong_password(data):
     data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite-copy")
     try:
         done = data.ops("restore", "--offsite", "--yes", check=False)
-        says = "secrets/restic_password is not the password of RESTIC_REPOSITORY"
-        assert (done.returncode, says in done.stdout) == (1, True), done.stdout
-        wait_for(lambda: says in offsite_status(data).get("error", ""), seconds=60)
+        message = "secrets/restic_password is not the password of RESTIC_REPOSITORY"
+        assert (done.returncode, message in done.stdout) == (1, True), done.stdout
+        wait_for(lambda: message in offsite_status(data).get("error", ""), seconds=60)
         assert data.ask("/api/products?limit=1").status == 200
     finally:
         data.give_secret("restic_password", right)

@@ -22,8 +22,8 @@ def clients(stack, token, path):
 
     def loop(path, method, **options):
         while not ended.wait(0.1):
-            answer = stack.ask(path, method, **options)
-            seen.append((path, answer.status, answer.seconds))
+            response = stack.ask(path, method, **options)
+            seen.append((path, response.status, response.seconds))
 
     known = {name: stack.ask(path).json[name] for name in ("sku", "name", "price", "currency")}
     jobs = [("/api/products", "GET", {}), (path, "GET", {}), ("/api/products", "POST", {"json": known, "token": token})]
@@ -61,9 +61,9 @@ def warm(stack):
     return path
 
 
-def is_quick_503(answer):
+def is_quick_503(response):
     """Whether a response is a 503 with Retry-After, in bounded time."""
-    return is_problem(answer, 503) and int(answer.headers["Retry-After"]) >= 1 and answer.seconds < PATIENCE
+    return is_problem(response, 503) and int(response.headers["Retry-After"]) >= 1 and response.seconds < PATIENCE
 
 
 @pytest.mark.parametrize(("down", "back"), [("stop", "start"), ("pause", "unpause")])

@@ -28,16 +28,16 @@ def psql(server):
 def redis(server):
     """Return a function that sends a command to a Redis as its user and returns the reply."""
 
-    def run(role, *words):
+    def run(role, *argv):
         script = f'REDISCLI_AUTH=$(cat /run/secrets/{role}) exec redis-cli --user {role} "$@"'
-        done = server.compose("exec", "-T", f"redis-{role}", "bash", "-c", script, "-", *words, check=False)
+        done = server.compose("exec", "-T", f"redis-{role}", "bash", "-c", script, "-", *argv, check=False)
         return (done.stdout + done.stderr).strip()
 
     return run
 
 
 @pytest.mark.parametrize(
-    ("statement", "says"),
+    ("statement", "message"),
     [
         ("CREATE TABLE mine (id int)", "permission denied for schema public"),
         ("CREATE TEMP TABLE mine (id int)", "permission denied to create temporary tables"),
@@ -50,9 +50,9 @@ def redis(server):
         ("SET ROLE app_owner", "permission denied to set role"),
     ],
 )
-def test_application_role_is_restricted(psql, statement, says):
+def test_application_role_is_restricted(psql, statement, message):
     """The application's role cannot change the schema, run a program or change role."""
-    assert says in psql("app", statement).stderr
+    assert message in psql("app", statement).stderr
 
 
 def test_application_role_reads_and_writes_rows(psql):
@@ -63,8 +63,8 @@ def test_application_role_reads_and_writes_rows(psql):
 @pytest.mark.parametrize("role", ROLES)
 def test_role_attributes(psql, role):
     """No role is a superuser or creates roles or databases; only app_backup replicates and bypasses RLS."""
-    answer = psql(role, f"SELECT {', '.join(ATTRIBUTES)} FROM pg_roles WHERE rolname = CURRENT_USER").stdout.strip()
-    assert answer == ("f|f|f|t|t" if role == "app_backup" else "f|f|f|f|f")
+    response = psql(role, f"SELECT {', '.join(ATTRIBUTES)} FROM pg_roles WHERE rolname = CURRENT_USER").stdout.strip()
+    assert response == ("f|f|f|t|t" if role == "app_backup" else "f|f|f|f|f")
 
 
 @pytest.mark.parametrize("role", ["app_backup", "app_monitor"])
@@ -119,8 +119,8 @@ def test_postgres_settings(server):
 )
 def test_invalid_setting_stops_postgres(server, name, remedy):
     """Postgres does not start with an invalid setting, and names it with a remedy."""
-    words = ("run", "--rm", "--no-deps", "-T", "--env", f"{name}=many", "--volume", "/var/lib/postgresql", "db")
-    done = server.compose(*words, check=False)
+    argv = ("run", "--rm", "--no-deps", "-T", "--env", f"{name}=many", "--volume", "/var/lib/postgresql", "db")
+    done = server.compose(*argv, check=False)
     assert (done.returncode, remedy in done.stderr) == (1, True)
 
 
@@ -135,8 +135,8 @@ def test_schema_owner(psql):
 @pytest.mark.parametrize("role", [*ROLES, "postgres"])
 def test_postgres_requires_a_password(server, role, where):
     """Every role needs a password, over the network and over the socket in the database's container."""
-    words = ("psql", "--no-password", *where, "-U", role, "-d", "app", "-c", "SELECT 1")
-    done = server.compose("exec", "-T", "db", *words, check=False)
+    argv = ("psql", "--no-password", *where, "-U", role, "-d", "app", "-c", "SELECT 1")
+    done = server.compose("exec", "-T", "db", *argv, check=False)
     assert "no password supplied" in done.stderr
 
 

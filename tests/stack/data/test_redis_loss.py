@@ -84,12 +84,12 @@ class Redis:
 
     def bash(self, script, *arguments):
         """Run a script in the container; return its output."""
-        words = ("exec", "-T", self.service, "bash", "-c", HELP + script, "-", *map(str, arguments))
-        return self.server.compose(*words, timeout=180).stdout.strip()
+        argv = ("exec", "-T", self.service, "bash", "-c", HELP + script, "-", *map(str, arguments))
+        return self.server.compose(*argv, timeout=180).stdout.strip()
 
-    def command(self, *words):
+    def command(self, *argv):
         """Send a command as the application's user; return the reply."""
-        return self.bash(f'redis-cli --user {self.role} "$@" 2>&1', *words)
+        return self.bash(f'redis-cli --user {self.role} "$@" 2>&1', *argv)
 
     def info(self):
         """Return the output of INFO."""
@@ -199,8 +199,8 @@ def test_cache_is_in_memory_only(cache):
 def writer(site, one, container):
     """Return a container that has written some sessions and continues."""
     secret = f"{site.folder}/secrets/sessions:/run/secrets/sessions:ro"
-    words = (f"--network={site.name}_backend", f"--volume={secret}", "--user=999:999", one, "python", "-c", WRITER)
-    writer = container(*words)
+    argv = (f"--network={site.name}_backend", f"--volume={secret}", "--user=999:999", one, "python", "-c", WRITER)
+    writer = container(*argv)
     wait_for(lambda: len(acknowledged(writer)) > 2000, seconds=30)
     return writer
 
@@ -250,8 +250,8 @@ def damage(sessions, how):
     """Kill Redis and damage its append-only file."""
     sessions.server.compose("kill", sessions.service)
     script = f"set -e; log=$(ls /data/appendonlydir/*.incr.aof | tail -1); {how}"
-    words = ("--rm", "--network=none", "--user=999:999", f"--volume={sessions.server.name}_sessions:/data")
-    docker("run", *words, "redis:8", "bash", "-c", script)
+    argv = ("--rm", "--network=none", "--user=999:999", f"--volume={sessions.server.name}_sessions:/data")
+    docker("run", *argv, "redis:8", "bash", "-c", script)
 
 
 def test_full_cache(cache, figure):

@@ -90,7 +90,7 @@ def test_confirmation(data):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("argv", "message"),
     [
         (("--to", "2020-01-01T00:00:00Z"), "Available:"),
         (("--to", "2020-01-01 00:00"), "has no time zone"),
@@ -98,7 +98,7 @@ def test_confirmation(data):
         (("--backup", "20200101T000000Z-full"), "There is no backup '20200101T000000Z-full'"),
     ],
 )
-def test_invalid_targets(data, words, says):
+def test_invalid_targets(data, argv, message):
     """An unreachable time or an unknown backup is refused, with the available spans."""
-    done = data.ops("restore", "--yes", *words, check=False)
-    assert (done.returncode, says in done.stdout) == (2, True), done.stdout
+    done = data.ops("restore", "--yes", *argv, check=False)
+    assert (done.returncode, message in done.stdout) == (2, True), done.stdout

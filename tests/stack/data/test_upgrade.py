@@ -27,9 +27,9 @@ def site(new_server, one):
 def read(server, over, failures):
     """Read without a cache until it is over; record failures."""
     while not over.is_set():
-        answer = server.ask("/api/products?limit=1", headers={"Cookie": "a=b"})
-        if answer.status != 200:
-            failures.append(answer.status)
+        response = server.ask("/api/products?limit=1", headers={"Cookie": "a=b"})
+        if response.status != 200:
+            failures.append(response.status)
         over.wait(0.1)
 
 
@@ -65,8 +65,8 @@ def test_upgraded_database_is_backed_up(site):
 
 def test_other_version_does_not_start(site):
     """A container of another version refuses to start on a volume with a database, with a remedy."""
-    words = ("run", "--rm", "--no-deps", "-T", "--env", "PGDATA=/var/lib/postgresql/99/docker", "db")
-    done = site.compose(*words, check=False)
+    argv = ("run", "--rm", "--no-deps", "-T", "--env", "PGDATA=/var/lib/postgresql/99/docker", "db")
+    done = site.compose(*argv, check=False)
     assert (done.returncode, "python3 -m ops upgrade" in done.stderr) == (1, True), done.stderr
 
 

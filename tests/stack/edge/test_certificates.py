@@ -214,6 +214,6 @@ def test_private_keys(site):
 
 def metrics(server):
     """Return the certificate metrics, read from another container."""
-    words = ("exec", "-T", "certbot", "python3", "-c")
+    argv = ("exec", "-T", "certbot", "python3", "-c")
     script = "import urllib.request as u; print(u.urlopen('http://nginx:8004/metrics/certificates').read().decode())"
-    return server.compose(*words, script).stdout
+    return server.compose(*argv, script).stdout

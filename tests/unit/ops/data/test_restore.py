@@ -79,10 +79,10 @@ def test_by_name():
     assert (plan.backup.path, plan.target) == (f"dumps/{DUMP.name}", "immediate")
 
 
-@pytest.mark.parametrize(("name", "says"), [("none", "There is no backup 'none'"), ("", "There is no base backup")])
-def test_nothing_to_restore(name, says):
+@pytest.mark.parametrize(("name", "message"), [("none", "There is no backup 'none'"), ("", "There is no base backup")])
+def test_nothing_to_restore(name, message):
     """An unknown name, or the lack of a base backup, is refused with a remedy."""
-    with pytest.raises(PreconditionError, match=says):
+    with pytest.raises(PreconditionError, match=message):
         restore.choose_plan(Catalogue([DUMP], {}), None, name)
 
 
@@ -92,10 +92,10 @@ def test_parse_time(text):
     assert restore.parse_time(text) == datetime(2026, 11, 25, 10, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("text", "says"), [("2026-11-25T10:00:00", "has no time zone"), ("now", "is not a time")])
-def test_invalid_time(text, says):
+@pytest.mark.parametrize(("text", "message"), [("2026-11-25T10:00:00", "has no time zone"), ("now", "is not a time")])
+def test_invalid_time(text, message):
     """An invalid time is refused, with an example."""
-    with pytest.raises(PreconditionError, match=says):
+    with pytest.raises(PreconditionError, match=message):
         restore.parse_time(text)
 
 
@@ -168,7 +168,7 @@ def killings(shop_maker, hook):
         try:
             run(shop)
         except Killed:
-            setattr(shop.docker, hook, lambda _words: None)
+            setattr(shop.docker, hook, lambda _argv: None)
             yield shop
         else:
             return

@@ -67,7 +67,7 @@ def test_killed(make_server, hook):
         try:
             run(shop)
         except Killed:
-            setattr(shop.docker, hook, lambda _words: None)
+            setattr(shop.docker, hook, lambda _argv: None)
         else:
             assert place > 10
             return

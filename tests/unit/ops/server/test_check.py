@@ -170,16 +170,16 @@ def test_command_check_runs_in_the_live_image(report, shop):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "state", "says"),
+    ("behaviour", "state", "message"),
     [
         ({"findings": "null"}, "WARN", "has no scripts/check_production.py"),
         ({"findings": ""}, "FAIL", "printed no list of findings"),
     ],
 )
-def test_command_check_without_the_application(report, behaviour, state, says):
+def test_command_check_without_the_application(report, behaviour, state, message):
     """A check that fails to run is a finding, not a traceback."""
     ended, output = report(**behaviour)
-    assert (ended, output.startswith(f"{state} application: "), says in output) == (int(state == "FAIL"), True, True)
+    assert (ended, output.startswith(f"{state} application: "), message in output) == (int(state == "FAIL"), True, True)
 
 
 def test_command_check_before_the_first_deploy(new_shop, monkeypatch):

@@ -50,7 +50,7 @@ def test_secret_files(tidy):
 
 
 @pytest.mark.parametrize(
-    ("path", "mode", "says"),
+    ("path", "mode", "message"),
     [
         ("secrets", 0o755, "secrets/ has mode 755"),
         ("secrets/secret_key", 0o644, "secret_key has mode 644"),
@@ -58,11 +58,11 @@ def test_secret_files(tidy):
         ("secrets/cache_acl", 0o602, "cache_acl has mode 602"),
     ],
 )
-def test_secret_files_readable_by_others(tidy, path, mode, says):
+def test_secret_files_readable_by_others(tidy, path, mode, message):
     """A secret that others may read or write is named, with its mode."""
     (tidy.folder / path).chmod(mode)
     state, text = run_one(files.check_secrets, tidy.server())
-    assert (state, text.startswith(f"{says}. sudo chmod")) == (FAIL, True)
+    assert (state, text.startswith(f"{message}. sudo chmod")) == (FAIL, True)
 
 
 def test_secret_files_of_another_user(tidy, monkeypatch):
@@ -73,7 +73,7 @@ def test_secret_files_of_another_user(tidy, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("mode", "line", "state", "says"),
+    ("mode", "line", "state", "message"),
     [
         (0o600, "TRUSTED_HOSTS=shop.example", PASS, "it has no secret"),
         (0o644, "TRUSTED_HOSTS=shop.example", WARN, "others may read .env (mode 644)"),
@@ -85,12 +85,12 @@ def test_secret_files_of_another_user(tidy, monkeypatch):
         (0o622, "HSTS=max-age=1", FAIL, "others may write .env"),
     ],
 )
-def test_settings_file(tidy, mode, line, state, says):
+def test_settings_file(tidy, mode, line, state, message):
     """Open permissions of .env and secrets in it are found; a secret's value is never printed."""
     (tidy.folder / ".env").write_text(f"# PASSWORD=no setting\n{line}\n", encoding="utf-8")
     (tidy.folder / ".env").chmod(mode)
     found, text = run_one(files.check_settings, tidy.server())
-    assert (found, says in text, "canary" in text) == (state, True, False)
+    assert (found, message in text, "canary" in text) == (state, True, False)
 
 
 @pytest.fixture
@@ -148,18 +148,18 @@ def test_backups(backed_up):
 
 @pytest.mark.parametrize("job", ["wal", "base", "dump", "drill"])
 @pytest.mark.parametrize(
-    ("status", "says"),
+    ("status", "message"),
     [
         ({"succeeded": 5}, "last succeeded 1970-01-01T00:00:05Z"),
         ({"error": "the disk is full", "failing_since": 5}, "fails since 1970-01-01T00:00:05Z: the disk is full."),
     ],
 )
-def test_late_and_failing_backups(backed_up, job, status, says):
+def test_late_and_failing_backups(backed_up, job, status, message):
     """A late or failing job is named, with the command for its log."""
     set_status(backed_up, job, **status)
     found, text = run_one(sidecars.check_backups, backed_up.server())
     service = sidecars.SERVICES[job]
-    assert (found, text.startswith(f"{job} {says}"), text.endswith(f"logs {service}")) == (FAIL, True, True)
+    assert (found, text.startswith(f"{job} {message}"), text.endswith(f"logs {service}")) == (FAIL, True, True)
 
 
 def test_no_backup_yet(backed_up):
@@ -190,7 +190,7 @@ def certificate(shop, days=60.0, **details):
 
 
 @pytest.mark.parametrize(
-    ("details", "state", "says"),
+    ("details", "state", "message"),
     [
         ({}, PASS, "it covers shop.example and expires in 60 days."),
         ({"days": 8}, PASS, "expires in 8 days"),
@@ -202,11 +202,11 @@ def certificate(shop, days=60.0, **details):
         ({"names": ["other.example"]}, FAIL, "it does not cover shop.example."),
     ],
 )
-def test_certificate(shop, details, state, says):
+def test_certificate(shop, details, state, message):
     """A trusted, checked certificate that covers the names and does not expire soon passes."""
     certificate(shop, **details)
     found, text = run_one(sidecars.check_certificate, shop.server())
-    assert (found, says in text) == (state, True), text
+    assert (found, message in text) == (state, True), text
 
 
 def test_certificate_unknown(shop):
@@ -232,7 +232,7 @@ def rows(shop, *containers):
         {"Service": name, "State": "running", "Health": health, "Publishers": ports}
         for name, health, ports in containers
     ]
-    shop.docker._ps = lambda _words: "\n".join(map(json.dumps, shown))
+    shop.docker._ps = lambda _argv: "\n".join(map(json.dumps, shown))
     return shop.server()
 
 
@@ -255,17 +255,17 @@ def test_services(shop):
 
 
 @pytest.mark.parametrize(
-    ("containers", "says"),
+    ("containers", "message"),
     [
         ([*HEALTHY[:3], ("nginx", "unhealthy", [])], "nginx is unhealthy."),
         (HEALTHY[:3], "nginx is missing."),
         (HEALTHY[1:], "web-green is missing."),
     ],
 )
-def test_unhealthy_services(shop, containers, says):
+def test_unhealthy_services(shop, containers, message):
     """A missing or unhealthy service is named, with the command for its log."""
     found, text = run_one(services.check_services, rows(shop, *containers))
-    assert (found, text) == (FAIL, f"{says} python3 -m ops logs {says.split()[0]}")
+    assert (found, text) == (FAIL, f"{message} python3 -m ops logs {message.split()[0]}")
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_https(shop, monkeypatch, plain, secure, states):
 def test_https_unavailable(shop, monkeypatch):
     """An nginx that does not respond is one failure."""
 
-    def refuse(*_words, **_options):
+    def refuse(*_argv, **_options):
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(nginx, "get_public_headers", refuse)
