@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+from opentelemetry import propagate
 
 from app import EXTENSIONS, create_app
 from config import ConfigError
@@ -12,6 +13,7 @@ PATH_OF_A_REQUEST = [
     "app.observability.metrics_endpoint",
     "app.observability.http_metrics",
     "werkzeug.middleware.proxy_fix",
+    "opentelemetry.instrumentation.wsgi",
     "app.http.access_log",
     "app.http.request_id",
     "app.routes.health",
@@ -45,12 +47,22 @@ def test_applications_share_no_state():
         assert first.extensions[name] is not second.extensions[name]
 
 
-def test_order_at_run_time(shared_app):
+@pytest.fixture
+def traced_app(make_app):
+    """An application behind a proxy with tracing, whose collector is unavailable."""
+    propagator = propagate.get_global_textmap()
+    app = make_app(TRUSTED_PROXIES="1", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    yield app
+    app.extensions["tracing"].shutdown()
+    propagate.set_global_textmap(propagator)
+
+
+def test_order_at_run_time(traced_app):
     """A request enters middleware, hooks, view and response hooks in the listed order."""
     entered = {}
     sys.setprofile(lambda frame, event, _: event == "call" and entered.setdefault(frame.f_globals["__name__"]))
     try:
-        shared_app.test_client().get("/health")
+        traced_app.test_client().get("/health")
     finally:
         sys.setprofile(None)
     assert [module for module in entered if module in PATH_OF_A_REQUEST] == PATH_OF_A_REQUEST
