@@ -13,7 +13,7 @@ numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An HTTP response and its duration."""
 
     status: int
@@ -40,7 +40,7 @@ def ask(
     headers: dict[str, str] | None = None,
     *,
     timeout: float = 20,
-) -> Answer:
+) -> Response:
     """Send a request; encode a dict as JSON, and send an iterable of bytes in chunks."""
     headers = dict(headers or {})
     if isinstance(body, dict):
@@ -51,8 +51,8 @@ def ask(
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(method, path, body, headers, encode_chunked=chunked)
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.headers, answer.read(), time.monotonic() - began)
+        response = connection.getresponse()
+        return Response(response.status, response.headers, response.read(), time.monotonic() - began)
     finally:
         connection.close()
 
