@@ -1,4 +1,4 @@
-"""A line for each step, with the time that it took; and a wait that has a deadline and says what it last saw."""
+"""Output: a line for each step with its duration; and polling with a deadline."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ T = TypeVar("T")
 
 
 def echo(text: str) -> None:
-    """Print a line. A reader that has gone away, such as a lost SSH connection, stops nothing."""
+    """Print a line. A closed output, such as a lost SSH connection, stops nothing."""
     with contextlib.suppress(OSError):
         print(text, flush=True)  # noqa: T201 - a command line
 
 
-class Step:
-    """A step under way; `note` is said at its end."""
+class Report:
+    """The output of a step; `note` is printed at its end."""
 
     note = ""
 
 
 @contextlib.contextmanager
-def step(name: str) -> Iterator[Step]:
-    """Say that a step begins, and how long it took."""
-    began, current = time.monotonic(), Step()
+def step(name: str) -> Iterator[Report]:
+    """Print the beginning and the duration of a step."""
+    began, report = time.monotonic(), Report()
     echo(f"  {name} …")
-    yield current
-    note = f"  {current.note}" if current.note else ""
+    yield report
+    note = f"  {report.note}" if report.note else ""
     echo(f"  {name} done in {time.monotonic() - began:.1f} s{note}")
 
 
-def wait_for(look: Callable[[], tuple[T | None, str]], seconds: float, what: str, pause: float = 0.1) -> T:
-    """Return the first value that LOOK finds; raises OpsError with what it last saw when SECONDS are over.
+def wait_for(probe: Callable[[], tuple[T | None, str]], seconds: float, failure: str, pause: float = 0.1) -> T:
+    """Return the first value that PROBE returns; raises OpsError with its last observation after SECONDS.
 
-    LOOK returns a value, or None, and what it saw. The pause between two looks grows up to half a second.
+    PROBE returns a value or None, and what it observed. The pause between two calls grows up to half a second.
     """
     deadline = time.monotonic() + seconds
     while True:
-        found, seen = look()
-        if found is not None:
-            return found
+        value, observed = probe()
+        if value is not None:
+            return value
         if time.monotonic() + pause > deadline:
-            raise OpsError(f"{what} within {seconds:.0f} s. Last seen: {seen}")
+            raise OpsError(f"{failure} within {seconds:.0f} s. Last seen: {observed}")
         time.sleep(pause)
         pause = min(pause * 1.2, 0.5)
 
 
-def wait_for_consecutive(look: Callable[[], tuple[bool, str]], times: int, seconds: float, what: str) -> None:
-    """Return when LOOK was content so many times in a row; raises OpsError with what it last saw after SECONDS."""
+def wait_for_consecutive(probe: Callable[[], tuple[bool, str]], times: int, seconds: float, failure: str) -> None:
+    """Return after PROBE succeeded TIMES in a row; raises OpsError with its last observation after SECONDS."""
     deadline, row = time.monotonic() + seconds, 0
     while row < times:
-        content, seen = look()
-        row = row + 1 if content else 0
-        if not content and time.monotonic() > deadline:
-            raise OpsError(f"{what} within {seconds:.0f} s. Last seen: {seen}")
+        succeeded, observed = probe()
+        row = row + 1 if succeeded else 0
+        if not succeeded and time.monotonic() > deadline:
+            raise OpsError(f"{failure} within {seconds:.0f} s. Last seen: {observed}")
         time.sleep(0.02)

@@ -50,8 +50,9 @@ def recover(server: Server) -> None:
     details = {"image": "", "release": change["what"]}
     if changed:
         details.update(volume=change["volume"], replaced=change["replaced"])
-    history.add(server.history_file, {"command": "restore", "result": "ok" if changed else "interrupted", **details})
-    server.restore_file.unlink()
+    entry = {"command": "restore", "result": "ok" if changed else "interrupted", **details}
+    server.runner.call("", history.add, server.history_file, entry)
+    server.runner.call("", server.restore_file.unlink)
 
 
 def write_settings(server: Server, settings: dict[str, str]) -> None:

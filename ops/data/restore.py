@@ -16,9 +16,8 @@ from ops.data.backups import Backup, Catalogue, format_time
 from ops.docker import commands, nginx
 from ops.errors import Interrupted, OpsError, PreconditionError
 from ops.progress import echo, step, wait_for
-from ops.release import preflight
-from ops.release.operation import exclusive
-from ops.server import Server
+from ops.release.recovery import exclusive
+from ops.server import Server, disk
 
 STEP_SECONDS = 24 * 3600
 SMOKE_SECONDS = 60
@@ -129,7 +128,7 @@ def _at(found: Catalogue, bases: list[Backup], to: datetime) -> Plan:
 
 def require_disk_space(server: Server, plan: Plan) -> None:
     """Raise PreconditionError without disk space for a second database."""
-    free = preflight.refuse_full_disk(server)
+    free = disk.require_free(server)
     needed = plan.backup.megabytes * 2**20 * (8 if plan.backup.kind == "dump" else 2)
     if free < needed:
         raise PreconditionError(

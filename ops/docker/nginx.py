@@ -1,11 +1,14 @@
-"""nginx, as ops uses it: what it serves, its configuration, and its doors to each colour."""
+"""nginx: traffic, configuration, reload, and requests through it."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
 import shutil
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,98 +17,110 @@ from ops.docker import commands
 from ops.docker.compose import Argv
 from ops.errors import OpsError
 from ops.progress import wait_for
-from ops.release import traffic
-from ops.release.traffic import Traffic
+from ops.release import state
+from ops.release.state import Traffic
 from ops.server import Server
 
-DRAIN_SECONDS = 40  # more than worker_shutdown_timeout, after which nginx itself ends an old worker
+DRAIN_SECONDS = 40  # more than worker_shutdown_timeout, after which nginx ends an old worker
 RELOAD_SECONDS = 20
-STAGED = "next"  # where a configuration lies while nginx reads it for the first time
+STAGED = "next"  # the folder where nginx tests a new configuration
 
 
 @dataclass(frozen=True)
 class Response:
-    """What came back; the status is 0 when nothing did, and the body says why."""
+    """An HTTP response; without one, the status is 0 and the body is the error."""
 
     status: int
     body: str
 
     def __str__(self) -> str:
         """Return it in one line."""
-        return f"{self.status or 'no answer'} {' '.join(self.body.split())[:200]}"
+        return f"{self.status or 'no response'} {' '.join(self.body.split())[:200]}"
+
+    @property
+    def release(self) -> str | None:
+        """The release that /health/version reports."""
+        try:
+            return str(json.loads(self.body)["release"]) if self.status == 200 else None
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
-def route(server: Server, wanted: Traffic) -> None:
-    """Let nginx serve a colour; on a configuration that nginx refuses, the old one stays in force."""
-    if server.runner.dry:
-        server.runner.execute(["write", str(server.traffic_file), wanted.text().splitlines()[-1]])
-    else:
-        traffic.write(server.traffic_file, wanted)
+def route(server: Server, traffic: Traffic) -> None:
+    """Write the traffic split and reload; if nginx rejects it, the old one stays in force."""
+    line = traffic.text().splitlines()[-1]
+    server.runner.call(f"write {server.traffic_file}: {line}", state.write_traffic, server.traffic_file, traffic)
     reload(server)
 
 
 def in_nginx(server: Server, argv: Argv) -> Argv:
-    """Return the command that runs ARGV beside nginx."""
+    """Return the command that runs ARGV in the nginx container."""
     return commands.in_nginx(server.name, *argv)
 
 
 def reload(server: Server) -> None:
-    """Let nginx check its configuration and take it over; returns when no worker takes requests under the old one.
+    """Test and reload the configuration; return when no worker accepts requests under the old one.
 
-    The signal alone says little: nginx starts new workers first, and tells the old ones to leave a moment later.
+    The signal returns too early: nginx starts the new workers first and stops the old ones a moment later.
     """
     server.runner.execute(in_nginx(server, commands.test_nginx(commands.EDGE)))
-    old = set() if server.runner.dry else workers(server)[0]
+    old = workers(server)[0]
     server.runner.execute(in_nginx(server, commands.reload_nginx()))
-    if old:
-        wait_for(lambda: _replaced(server, old), RELOAD_SECONDS, "nginx did not take its configuration over")
+    server.runner.call("", wait_for, lambda: _replaced(server, old), RELOAD_SECONDS, "nginx did not reload")
 
 
 def workers(server: Server) -> tuple[set[str], set[str]]:
-    """Return nginx' workers that take requests, and those that only end the ones that they have."""
+    """Return the workers that accept requests, and those that only finish theirs."""
     found, _, leaving = server.runner.query(in_nginx(server, commands.workers())).partition("--")
     return set(found.split()) - set(leaving.split()), set(leaving.split())
 
 
 def _replaced(server: Server, old: set[str]) -> tuple[bool | None, str]:
     left = workers(server)[0] & old
-    return (None if left else True), f"{len(left)} of its workers go on under the old one"
+    return (None if left else True), f"{len(left)} workers run the old configuration"
 
 
 def drain(server: Server) -> None:
-    """Wait until nginx' old workers have ended the requests that they had."""
-    if not server.runner.dry:
-        wait_for(lambda: _left(server), DRAIN_SECONDS, "nginx' old workers did not end their requests")
+    """Wait until the old workers have finished their requests."""
+    failure = "nginx's old workers did not finish their requests"
+    server.runner.call(
+        "wait until nginx's old workers finish", wait_for, lambda: _drained(server), DRAIN_SECONDS, failure
+    )
 
 
-def _left(server: Server) -> tuple[bool | None, str]:
+def _drained(server: Server) -> tuple[bool | None, str]:
     leaving = workers(server)[1]
-    return (None if leaving else True), f"{len(leaving)} of them still there"
+    return (None if leaving else True), f"{len(leaving)} old workers"
 
 
 def install(server: Server, source: Path) -> None:
-    """Make the configuration that nginx reads on its next reload, or start, that of a release.
+    """Replace the configuration for the next reload or restart with a release's.
 
-    nginx reads it beside the old one first: with one that it refuses it could not be started again.
+    nginx tests it in another folder first: with a rejected configuration in place, nginx could not restart.
     """
-    target, test = server.folder / "nginx", in_nginx(server, commands.test_nginx(f"{commands.EDGE}/{STAGED}"))
-    if server.runner.dry:
-        server.runner.execute(["cp", "-r", f"{source}/.", str(target / STAGED)])
-        server.runner.execute(test)
-        server.runner.execute(["cp", "-r", f"{source}/.", str(target)])
-        return
+    target = server.folder / "nginx"
     if files.same(source, target):
         return
+    with _staged(server, source, target / STAGED):
+        server.runner.execute(in_nginx(server, commands.test_nginx(f"{commands.EDGE}/{STAGED}")))
+        server.runner.call(f"copy {source} to {target}", files.mirror, source, target)
+
+
+@contextlib.contextmanager
+def _staged(server: Server, source: Path, folder: Path) -> Iterator[None]:
     try:
-        files.mirror(source, target / STAGED)
-        server.runner.execute(test)
-        files.mirror(source, target)
+        server.runner.call(f"copy {source} to {folder}", files.mirror, source, folder)
+        yield
     finally:
-        shutil.rmtree(target / STAGED, ignore_errors=True)
+        server.runner.call("", _discard, folder)
+
+
+def _discard(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def get(server: Server, url: str) -> Response:
-    """Request an address from beside nginx."""
+    """Request a URL from the nginx container."""
     body, _, status = server.runner.try_run(in_nginx(server, commands.curl(url, server.host))).strip().rpartition("\n")
     return Response(int(status), body) if status.isdigit() else Response(0, f"{body} {status}")
 
@@ -113,13 +128,13 @@ def get(server: Server, url: str) -> Response:
 def get_public(server: Server, path: str) -> Response:
     """Request a path as a user does: TLS, the published port, the host's name.
 
-    With a cookie, or nginx might answer by what it has kept, which says nothing of the release. The certificate is not
-    looked at: a new server has a placeholder, and this asks whether the release serves.
+    The cookie bypasses nginx's cache, which would hide the release. The certificate is not verified: a new server has a
+    placeholder.
     """
     connection = http.client.HTTPSConnection(server.host, timeout=5)
     try:
         connection.sock = connect_public(server)
-        connection.request("GET", path, headers={"Cookie": "asked-by=ops"})
+        connection.request("GET", path, headers={"Cookie": "requested-by=ops"})
         response = connection.getresponse()
         return Response(response.status, response.read().decode(errors="replace"))
     except (OSError, http.client.HTTPException) as error:
@@ -129,7 +144,7 @@ def get_public(server: Server, path: str) -> Response:
 
 
 def get_public_headers(server: Server, path: str, *, tls: bool = True) -> dict[str, str]:
-    """Return the headers that a user gets, by TLS or in the clear; raises OSError or HTTPException."""
+    """Return the headers of a public response, over TLS or plain HTTP; raises OSError or HTTPException."""
     connection = http.client.HTTPConnection(server.host, timeout=5)
     try:
         connection.sock = connect_public(server) if tls else socket.create_connection(server.http, timeout=5)
@@ -140,7 +155,7 @@ def get_public_headers(server: Server, path: str, *, tls: bool = True) -> dict[s
 
 
 def connect_public(server: Server) -> ssl.SSLSocket:
-    """Connect as a user does, by TLS to the published port, whatever the certificate; raises OSError."""
+    """Connect to the published TLS port without verifying the certificate; raises OSError."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -148,12 +163,12 @@ def connect_public(server: Server) -> ssl.SSLSocket:
 
 
 def get_public_certificate(server: Server) -> bytes:
-    """Return the certificate that users meet (DER); raises OSError."""
+    """Return the certificate on the published port (DER); raises OSError."""
     with connect_public(server) as connection:
         return connection.getpeercert(binary_form=True) or b""
 
 
 def require_ok(response: Response, what: str) -> None:
-    """Raise OpsError unless the answer is 200."""
+    """Raise OpsError unless the status is 200."""
     if response.status != 200:
-        raise OpsError(f"{what} answered: {response}")
+        raise OpsError(f"{what} returned {response}")

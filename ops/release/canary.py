@@ -1,4 +1,4 @@
-"""A canary: some of the users meet a release first, and it must not fail them more often than the other one does."""
+"""The step that gives the new release a share of the traffic and compares its errors with the other colour's."""
 
 from __future__ import annotations
 
@@ -13,101 +13,95 @@ from ops.docker import nginx
 from ops.docker.compose import service
 from ops.errors import OpsError
 from ops.progress import echo
-from ops.release.operation import Operation
-from ops.release.traffic import Traffic
+from ops.release.deployment import CanaryPolicy, Deployment
+from ops.release.state import Traffic
 from ops.server import Server
 
-LOOK_SECONDS = 2.0
-ENOUGH = 20  # requests, before a share of errors means anything while there is time to see more
-
-
-@dataclass(frozen=True)
-class CanaryPolicy:
-    """The share of the users, in percent, how long, and the errors allowed beyond the other colour's, in percent."""
-
-    percent: int
-    seconds: float
-    budget: float
+INTERVAL_SECONDS = 2.0
+MIN_REQUESTS = 20  # before an error rate counts, while there is time for more
 
 
 @dataclass(frozen=True)
 class Count:
-    """Requests that a colour answered, and how many of them with a 5xx."""
+    """The requests that a colour received, and its 5xx responses."""
 
     requests: int = 0
     errors: int = 0
 
     @property
-    def share(self) -> float:
+    def error_rate(self) -> float:
         """Errors in percent."""
         return 100 * self.errors / self.requests if self.requests else 0.0
 
     def __str__(self) -> str:
-        """Return it in argv."""
-        return f"{self.errors} errors in {self.requests} requests ({self.share:.1f} %)"
+        """Return the counts and the rate."""
+        return f"{self.errors} errors in {self.requests} requests ({self.error_rate:.1f} %)"
 
 
-def split_and_watch(current: Operation, watch: CanaryPolicy) -> None:
-    """Give the new colour its share of the users and watch it; raises OpsError when it spends its error budget."""
+def run(deployment: Deployment) -> str:
+    """Split the traffic and observe it; raises OpsError when the canary exceeds its error budget."""
+    server, policy, journal = deployment.server, deployment.request.canary, deployment.journal
+    if policy is None:
+        raise ValueError("The canary step needs a policy.")
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    with current.step("canary") as step:
-        split(current, watch.percent)
-        step.note = observe(current.server, current.state.colour, watch, since)
+    nginx.route(server, Traffic(journal.before, policy.percent))
+    observed = server.runner.call(
+        f"observe {policy.percent} % of the traffic for {policy.seconds:g} s",
+        observe,
+        server,
+        journal.colour,
+        policy,
+        since,
+    )
+    return f"{policy.percent} % of the traffic is on {deployment.release.commit}: {observed}"
 
 
-def split(current: Operation, percent: int) -> None:
-    """Give the new colour its share of the users."""
-    nginx.route(current.server, Traffic(current.state.before, percent))
-
-
-def observe(server: Server, colour: str, watch: CanaryPolicy, since: str) -> str:
-    """Look at what both colours answer until the time is over; return what was seen."""
-    if server.runner.dry:
-        return ""
-    end = time.monotonic() + watch.seconds
+def observe(server: Server, colour: str, policy: CanaryPolicy, since: str) -> str:
+    """Compare both colours until the time is over; return the canary's counts."""
+    end = time.monotonic() + policy.seconds
     other = service(Traffic(colour).other)
-    over = False
-    while not over:
-        time.sleep(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
-        over = time.monotonic() >= end
+    is_over = False
+    while not is_over:
+        time.sleep(min(INTERVAL_SECONDS, max(0.0, end - time.monotonic())))
+        is_over = time.monotonic() >= end
         counts = count(server.runner.query(server.compose.nginx_log(since)).splitlines())
-        seen = counts.get(service(colour), Count())
-        judge(seen, counts.get(other, Count()), watch.budget, enough=1 if over else ENOUGH)
-    if not seen.requests:
-        echo("  no request met the canary, so nothing can be said about it")
-    return str(seen)
+        canary = counts.get(service(colour), Count())
+        judge(canary, counts.get(other, Count()), policy.budget, min_requests=1 if is_over else MIN_REQUESTS)
+    if not canary.requests:
+        echo("  the canary received no request, so its error rate is unknown")
+    return str(canary)
 
 
 def count(lines: Iterable[str]) -> dict[str, Count]:
-    """Count requests and 5xx by the service that nginx had chosen, from its log; what nginx answered alone is none."""
+    """Count requests and 5xx by upstream, from nginx's access log; responses of nginx itself do not count."""
     requests: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     for line in lines:
         entry = _entry(line)
         if entry:
             requests[entry["upstream"]] += 1
-            errors[entry["upstream"]] += _failed(entry)
+            errors[entry["upstream"]] += _is_error(entry)
     return {name: Count(requests[name], errors[name]) for name in requests}
 
 
-def judge(canary: Count, other: Count, budget: float, enough: int) -> None:
-    """Raise OpsError when the canary fails more often than the other colour by more than the budget."""
-    if canary.requests >= enough and canary.share - other.share > budget:
-        raise OpsError(f"the canary spent its error budget of {budget:g} %: {canary}; the other colour: {other}")
+def judge(canary: Count, other: Count, budget: float, min_requests: int) -> None:
+    """Raise OpsError when the canary's error rate exceeds the other colour's by more than the budget."""
+    if canary.requests >= min_requests and canary.error_rate - other.error_rate > budget:
+        raise OpsError(f"the canary exceeded its error budget of {budget:g} %: {canary}; the other colour: {other}")
 
 
-def _failed(entry: dict[str, Any]) -> bool:
-    """Whether the colour failed; its user may all the same have got what nginx had kept from before."""
+def _is_error(entry: dict[str, Any]) -> bool:
+    """Whether the upstream failed; the client may still have received a cached response."""
     last = str(entry.get("upstream_status", "")).rpartition(",")[2].strip()
     return bool(entry["status"] >= 500 or (last.isdecimal() and int(last) >= 500))
 
 
 def _entry(line: str) -> dict[str, Any] | None:
-    """Read an access log's line about a request that a colour was asked; None for any other line, or half of one."""
+    """Parse the access log line of a proxied request; None for any other or truncated line."""
     try:
         entry = json.loads(line)
     except ValueError:
         return None
     known = isinstance(entry, dict) and isinstance(entry.get("status"), int) and "upstream" in entry
-    asked = known and entry.get("upstream_s") not in {"", "-", None}  # else nginx answered by itself, as a redirect
-    return entry if asked else None
+    proxied = known and entry.get("upstream_s") not in {"", "-", None}  # otherwise nginx responded itself
+    return entry if proxied else None

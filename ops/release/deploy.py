@@ -1,139 +1,100 @@
-"""`deploy` and `rollback`: a release on the idle colour, and users moved over to it."""
+"""The commands that change the active release: deploy, canary, promote, abort, rollback."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ops.docker import nginx
 from ops.errors import OpsError, PreconditionError
 from ops.progress import echo
-from ops.release import canary, colours, history, preflight, prune, static_files
-from ops.release.colours import Release
+from ops.release import bundle, history, pipeline, prune
+from ops.release.bundle import Release
+from ops.release.deployment import Deployment, DeployRequest
 from ops.release.history import digest
-from ops.release.migrate import migrate
-from ops.release.operation import Operation, exclusive, operation
-from ops.server import Server, check
-
-
-@dataclass(frozen=True)
-class DeployRequest:
-    """What a deploy was asked for."""
-
-    image: str
-    commit: str = ""
-    allow_contract: bool = False
-    ready_seconds: float = 60
-    canary: canary.CanaryPolicy | None = None
+from ops.release.recovery import exclusive
+from ops.server import Server
 
 
 def deploy(server: Server, request: DeployRequest) -> None:
-    """Bring a release to users without one failed request, or leave them where they are."""
+    """Move all traffic to a fetched release without a failed request, or leave it where it is."""
     with exclusive(server, f"deploy of {request.image}"):
-        refuse_during_canary(server)
-        found = find(server, request)
-        colour = server.traffic.other
-        echo(f"  {found.commit} goes to web-{colour}; web-{server.traffic.colour} serves")
-        with operation(server, "deploy", found, colour, server.traffic.colour) as current:
-            prepare(current, request, found)
-            bring(current, found, request.ready_seconds)
-            if request.canary:
-                canary.split_and_watch(current, request.canary)
-            cut_over(current, found)
+        pipeline.require_preconditions(server, "deploy")
+        _run(server, "deploy", request, requested_release(server, request))
         prune.prune(server)
 
 
+def canary(server: Server, request: DeployRequest) -> None:
+    """Give a fetched release its share of the traffic, observe it, and leave it there."""
+    with exclusive(server, f"canary of {request.image}"):
+        pipeline.require_preconditions(server, "canary")
+        _run(server, "canary", request, requested_release(server, request))
+        echo("  Next: python3 -m ops promote, or: python3 -m ops abort")
+
+
+def promote(server: Server, ready_seconds: float) -> None:
+    """Move all traffic to the canary."""
+    with exclusive(server, "promote"):
+        release = canary_release(server)
+        _run(server, "promote", DeployRequest(release.image, ready_seconds=ready_seconds), release)
+        prune.prune(server)
+
+
+def abort(server: Server) -> None:
+    """Take the canary's traffic back."""
+    with exclusive(server, "abort"):
+        release = canary_release(server)
+        _run(server, "abort", DeployRequest(release.image), release)
+
+
 def rollback(server: Server, image: str, ready_seconds: float) -> None:
-    """Bring back a release that served before: a deploy of what is already here."""
+    """Move all traffic back to a release that was active before and is still on the server."""
     with exclusive(server, "rollback"):
-        refuse_during_canary(server)
-        found = colours.find(server, image_to_go_back_to(server, image))
-        colour = server.traffic.other
-        echo(f"  back to {found.commit}, on web-{colour}")
-        with operation(server, "rollback", found, colour, server.traffic.colour) as current:
-            bring(current, found, ready_seconds)
-            cut_over(current, found)
+        pipeline.require_preconditions(server, "rollback")
+        release = bundle.find(server, rollback_image(server, image))
+        _run(server, "rollback", DeployRequest(release.image, ready_seconds=ready_seconds), release)
 
 
-def find(server: Server, request: DeployRequest) -> Release:
-    """Return the release that was fetched; it must be the commit that was asked for."""
-    if server.runner.dry:
-        return Release(request.image, request.commit or "the release", colours.bundle_of(server, request.image))
-    found = colours.find(server, request.image)
+def _run(server: Server, command: str, request: DeployRequest, release: Release) -> None:
+    deployment = Deployment.new(server, command, request, release)
+    echo(f"  {command} {release.commit} on web-{deployment.journal.colour}; web-{server.traffic.colour} is active")
+    pipeline.run(deployment)
+
+
+def requested_release(server: Server, request: DeployRequest) -> Release:
+    """Return the fetched release; raises PreconditionError if it is of another commit than requested."""
+    found = bundle.find(server, request.image, request.commit or "the release")
     if request.commit and found.commit != request.commit:
         raise PreconditionError(
-            f"The image is of release {found.commit}, not {request.commit}. Build it anew, with that RELEASE."
+            f"The image is of release {found.commit}, not {request.commit}. Rebuild it with that RELEASE."
         )
     return found
 
 
-def prepare(current: Operation, request: DeployRequest, found: Release) -> None:
-    """Look at the server, then bring the schema forward; the release that serves goes on serving."""
-    with current.step("check") as step:
-        notes = preflight.check(current.server), check.check(current.server, found)
-        step.note = "; ".join(note for note in notes if note)
-    with current.step("migrate") as step:
-        step.note = migrate(current, found, allow_contract=request.allow_contract)
+def canary_release(server: Server) -> Release:
+    """Return the release of the canary; raises PreconditionError if there is none."""
+    started = [entry for entry in history.entries(server.history_file) if entry["command"] == "canary"]
+    if not server.traffic.percent or not started:
+        raise PreconditionError("There is no canary. Start one: python3 -m ops canary IMAGE --percent 10")
+    return bundle.find(server, started[-1]["image"])
 
 
-def bring(current: Operation, found: Release, ready_seconds: float) -> None:
-    """Lay out the static files, start the colour and look at it from every side; users do not meet it yet."""
-    colour = current.state.colour
-    with current.step("static") as step:
-        step.note = static_files.install(current.server, found)
-    with current.step("start"):
-        colours.start(current.server, found, colour)
-    with current.step("ready"):
-        colours.await_ready(current.server, found, colour, ready_seconds)
-    with current.step("smoke"):
-        colours.smoke(current.server, found, colour)
-
-
-def cut_over(current: Operation, found: Release) -> None:
-    """Let users meet the colour, see that they do, then let the other one end."""
-    server = current.server
-    with current.step("switch"):
-        colours.switch(server, found, current.state.colour)
-    with current.step("verify"):
-        colours.verify(server, found)
-    with current.step("record") as step:
-        current.record("ok")
-        served = f"users are with {found.commit}, {current.seconds:.1f} s after the begin"
-        step.note = "; ".join(note for note in (served, preflight.install(server, found)) if note)
-    with current.step("drain"):
-        nginx.drain(server)
-    with current.step("stop"):
-        colours.stop(server, current.state.before)
-
-
-def refuse_during_canary(server: Server) -> None:
-    """Raise PreconditionError while some users are with a canary."""
-    if server.traffic.percent:
-        raise PreconditionError(
-            "A canary has a share of the users. First: python3 -m ops promote, or: python3 -m ops abort"
-        )
-
-
-def image_to_go_back_to(server: Server, image: str) -> str:
-    """Return the image of the release before the one that serves, or the one that was asked for."""
+def rollback_image(server: Server, image: str) -> str:
+    """Return the requested image, or the one active before; raises PreconditionError if it cannot run any more."""
     earlier = {digest(entry["image"]): entry for entry in history.releases(history.entries(server.history_file))[:-1]}
     if not earlier:
-        raise PreconditionError("There is no earlier release to go back to.")
+        raise PreconditionError("There is no earlier release.")
     if image and digest(image) not in earlier:
         names = "\n  ".join(entry["image"] for entry in earlier.values())
         raise PreconditionError(f"{image} is none of the earlier releases:\n  {names}")
     entry = earlier[digest(image) if image else list(earlier)[-1]]
-    refuse_past_contract(server, entry)
-    wanted = str(entry["image"])
-    if not colours.bundle_of(server, wanted).is_dir():
-        raise OpsError(f"The bundle of {wanted} is no longer here. Deploy it anew: python3 -m ops deploy {wanted}")
-    return wanted
+    require_no_contract_since(server, entry)
+    if not bundle.bundle_of(server, entry["image"]).is_dir():
+        raise OpsError(f"The bundle of {entry['image']} was pruned. Deploy it: python3 -m ops deploy {entry['image']}")
+    return str(entry["image"])
 
 
-def refuse_past_contract(server: Server, entry: history.Entry) -> None:
-    """Raise PreconditionError when the schema has lost since what a release of the history needs."""
+def require_no_contract_since(server: Server, entry: history.Entry) -> None:
+    """Raise PreconditionError if contract steps since a release removed what it may use."""
     steps = history.contracts_after(history.entries(server.history_file), entry["image"])
     if steps:
         raise PreconditionError(
-            f"Since {entry['release']} the schema went through contract steps ({', '.join(steps)}): it would fail "
-            "on it. Deploy a release that mends the fault instead."
+            f"Contract steps were applied after {entry['release']}: {', '.join(steps)}. It would fail on this schema. "
+            "Deploy a release that fixes the fault instead."
         )

@@ -1,6 +1,6 @@
-"""Brings a release to the server: the image by its digest, its signature checked, its bundle unpacked.
+"""Fetches a release: pulls the image by digest, verifies its signature, unpacks its bundle.
 
-The rest of a deploy is then done by the release's own ops, so that it always fits the compose file beside it.
+The release's own ops then continues the deploy, so that it always fits the Compose file beside it.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ from pathlib import Path
 
 from ops.docker import commands
 from ops.errors import OpsError, PreconditionError
-from ops.lock import INHERITED, locked
-from ops.progress import echo, step
-from ops.release import colours, preflight
-from ops.server import FILE, Server
+from ops.lock import locked
+from ops.progress import step
+from ops.release.bundle import bundle_of
+from ops.server import FILE, Server, disk
 
 DIGEST = re.compile(r"[a-z0-9][\w.:/-]*@sha256:[0-9a-f]{64}")
-FOLDER = "OPS_FOLDER"
-FETCHED = "OPS_FETCHED"
 LOCK_SECONDS = 120
 PULL_SECONDS = 600
 
 
-def by_digest(image: str) -> str:
-    """Return the image's name if it names a digest; a tag may be another image tomorrow, so it is refused."""
+def require_digest(image: str) -> str:
+    """Return the image; raises PreconditionError for a tag, which may name another image tomorrow."""
     if not DIGEST.fullmatch(image):
-        raise PreconditionError(f"{image!r} names no digest. Give NAME@sha256:…, which always means the same image.")
+        raise PreconditionError(f"{image!r} has no digest. Use NAME@sha256:…, which always names the same image.")
     return image
 
 
 def fetch_and_continue(server: Server, image: str, arguments: list[str]) -> None:
-    """Fetch a release, then go on as its own ops, which keeps the lock; returns only in a dry run."""
+    """Fetch a release and replace this process with its ops, which inherits the lock; a dry run returns."""
     if not server.state.is_dir():
         raise PreconditionError(f"{server.folder} is not set up. Run there: python3 -m ops init --host NAME")
-    preflight.refuse_full_disk(server)
+    disk.require_free(server)
     with locked(server.lock_file, f"deploy of {image}", LOCK_SECONDS) as descriptor:
         server.runner.inherit = (descriptor,)
         bundle = fetch(server, image)
-        if server.runner.dry:
-            echo(f"    would go on as: {bundle}/ops")
-            return
-        os.set_inheritable(descriptor, True)  # noqa: FBT003 - no keyword there
-        environment = {**os.environ, INHERITED: str(descriptor), FOLDER: str(server.folder), FETCHED: image}
-        os.chdir(bundle)
-        os.execve(sys.executable, [sys.executable, "-m", "ops", *arguments], environment)  # noqa: S606 - no shell
+        server.runner.call(f"continue with {bundle}/ops", continue_in, bundle, server.folder, descriptor, arguments)
+
+
+def continue_in(bundle: Path, folder: Path, descriptor: int, arguments: list[str]) -> None:
+    """Replace this process with the bundle's ops; options hand over the server's folder and the lock."""
+    os.set_inheritable(descriptor, True)  # noqa: FBT003 - a positional argument of the standard library
+    os.chdir(bundle)
+    handover = ["--folder", str(folder), "--lock-fd", str(descriptor)]
+    os.execv(sys.executable, [sys.executable, "-m", "ops", *handover, *arguments])  # noqa: S606 - no shell
 
 
 def fetch(server: Server, image: str) -> Path:
-    """Pull an image, check its signature if there is a key to check it with, and unpack its bundle."""
+    """Pull an image, verify its signature if there is a key, and return its unpacked bundle."""
     key = signing_key(server)
     with step("pull"):
         server.runner.execute(commands.pull(image), timeout=PULL_SECONDS)
@@ -62,7 +62,7 @@ def fetch(server: Server, image: str) -> Path:
 
 
 def signing_key(server: Server) -> Path | None:
-    """Return the key to check signatures with; None if there is none, and not merely because it cannot be seen."""
+    """Return the key that verifies signatures, or None; an inaccessible key raises OSError instead."""
     key = server.folder / "secrets" / "cosign.pub"
     try:
         os.lstat(key)
@@ -72,29 +72,32 @@ def signing_key(server: Server) -> Path | None:
 
 
 def unpack(server: Server, image: str) -> Path:
-    """Copy the bundle out of an image, into a folder of the release's own, whole or not at all.
+    """Copy the bundle out of an image, atomically.
 
-    One that is there is kept: a digest never means anything else, and nginx may be running on that very bundle.
+    An existing bundle stays: a digest never changes, and nginx may be running on it.
     """
-    target = colours.bundle_of(server, image)
+    target = bundle_of(server, image)
     if target.is_dir():
         return target
-    container = server.runner.execute(commands.create(image, server.name)).strip()
     new = target.with_suffix(".new")
-    if not server.runner.dry:
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
+    server.runner.call("", _make_empty, new)
+    container = server.runner.execute(commands.create(image, server.name), assumed="CONTAINER").strip()
     try:
         server.runner.execute(commands.copy_bundle(container, new))
-    except OpsError as failure:
-        raise PreconditionError(f"{image} carries no bundle in /srv/bundle.\n{failure}") from failure
+    except OpsError as error:
+        raise PreconditionError(f"{image} has no bundle in /srv/bundle.\n{error}") from error
     finally:
         server.runner.execute(commands.remove_containers([container]))
-    if server.runner.dry:
-        return target
-    if not (new / FILE).exists() or not (new / "ops" / "__main__.py").exists():
-        raise PreconditionError(
-            f"{image} carries no bundle in /srv/bundle, so it was not built by this project's Dockerfile."
-        )
-    new.replace(target)
+    server.runner.call("", _accept, image, new, target)
     return target
+
+
+def _make_empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _accept(image: str, new: Path, target: Path) -> None:
+    if not (new / FILE).exists() or not (new / "ops" / "__main__.py").exists():
+        raise PreconditionError(f"{image} has no bundle in /srv/bundle: this project's Dockerfile did not build it.")
+    new.replace(target)

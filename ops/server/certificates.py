@@ -16,8 +16,7 @@ from ops.docker.compose import RENEW_COMMAND
 from ops.errors import PreconditionError
 from ops.lock import locked
 from ops.progress import echo, step, wait_for
-from ops.release import preflight
-from ops.server import Server
+from ops.server import Server, drift
 
 LOCK_SECONDS = 120
 OBTAIN_SECONDS = 1260  # a renewal in progress and this one, ten minutes each
@@ -41,7 +40,7 @@ def certificates(server: Server, *, force: bool) -> None:
 
 def require_current_nginx(server: Server) -> None:
     """Raise PreconditionError if nginx still runs with other host names than .env has."""
-    if "nginx" in preflight.changed_services(server):
+    if "nginx" in drift.changed_services(server):
         raise PreconditionError(
             "The settings of nginx, such as TRUSTED_HOSTS, have changed since it was started. Apply them first, with a "
             "short interruption: docker compose up --detach --no-deps nginx"

@@ -13,7 +13,7 @@ from ops.docker.compose import CHECK_SCRIPT
 from ops.errors import OpsError, PreconditionError
 from ops.progress import echo
 from ops.release import history
-from ops.release.colours import Release
+from ops.release.bundle import Release
 from ops.server import Server
 from ops.server.checks import finding, registry
 from ops.server.checks.finding import FAIL, PASS, WARN, Finding, in_state
@@ -24,10 +24,8 @@ TIMEOUT_S = 300  # each check has its own deadline
 
 def check(server: Server, found: Release) -> str:
     """Check a release before its deploy: print warnings, return the counts; raises PreconditionError on a failure."""
-    compose = server.with_file(found.file).compose if not server.runner.dry else server.compose
-    output = server.runner.execute(compose.check_production(found.image, "--before-migrating"), timeout=TIMEOUT_S)
-    if server.runner.dry:
-        return ""
+    compose = server.with_file(found.file).compose
+    output = server.runner.execute(compose.check_production(found.image, "--before-migrating"), TIMEOUT_S, assumed="[]")
     of_release = parse(output)
     findings = [*(of_release or []), *registry.run_deploy_checks(server)]
     if failed := in_state(findings, FAIL):

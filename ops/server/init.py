@@ -11,9 +11,9 @@ from ops import files
 from ops.docker import commands
 from ops.errors import OpsError, PreconditionError
 from ops.progress import echo
-from ops.release import preflight, traffic
-from ops.release.traffic import Traffic
-from ops.server import Server, certificates, credentials
+from ops.release import state
+from ops.release.state import Traffic
+from ops.server import Server, certificates, credentials, disk
 
 EMAIL = re.compile(r"[^@\s=]+@[^@\s=]+\.[^@\s=]+")
 HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -35,7 +35,7 @@ def init(server: Server, hosts: list[str], email: str = "") -> None:
     create_backup_folders(server)
     write_certificate(server)
     if not server.traffic_file.exists():
-        traffic.write(server.traffic_file, Traffic("blue"))
+        state.write_traffic(server.traffic_file, Traffic("blue"))
         echo("  state/traffic/active-colour.conf: written")
     if email:
         obtain_certificate(server)
@@ -61,7 +61,7 @@ def check_machine(server: Server) -> None:
     if numbers < COMPOSE:
         raise PreconditionError(f"Compose {version} is too old: {COMPOSE[0]}.{COMPOSE[1]} or newer is needed.")
     echo(f"  Compose {version}")
-    echo(f"  {preflight.refuse_full_disk(server) / 2**30:.0f} GiB free")
+    echo(f"  {disk.require_free(server) / 2**30:.0f} GiB free")
 
 
 def write_settings(server: Server, hosts: list[str], email: str) -> None:

@@ -10,8 +10,8 @@ from ops.data import backups
 from ops.docker import commands, nginx
 from ops.errors import OpsError
 from ops.progress import echo
-from ops.release import colours, history, journal
-from ops.release.traffic import COLOURS
+from ops.release import colours, history
+from ops.release.state import COLOURS, read_journal
 from ops.server import Server, certificates
 
 SHOWN = 5
@@ -45,7 +45,7 @@ def look(server: Server) -> dict[str, Any]:
 
 
 def _left_something(server: Server) -> bool:
-    return bool(journal.read(server.journal_file)) or server.restore_file.exists()
+    return bool(read_journal(server.journal_file)) or server.restore_file.exists()
 
 
 def _colour(server: Server, colour: str, entries: list[history.Entry]) -> dict[str, Any]:

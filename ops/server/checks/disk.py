@@ -7,8 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.release import preflight
-from ops.server import Server
+from ops.server import Server, disk
 from ops.server.checks.finding import Finding, failed, passed, warned
 
 MIN_FREE = 0.1  # of a disk
@@ -18,8 +17,8 @@ BACKUP_FREE_MIB = 3072  # the default in deploy/backup/lib.sh
 
 def check_disk(server: Server) -> Iterator[Finding]:
     """Check the disks of this folder and of Docker's images and volumes."""
-    paths = preflight.places(server)
-    found = [finding for path in paths for finding in _find_problems(path, preflight.FREE_BYTES)]
+    paths = disk.disks(server)
+    found = [finding for path in paths for finding in _find_problems(path, disk.FREE_BYTES)]
     yield from found
     if not found:
         free = min(shutil.disk_usage(path).free for path in paths)

@@ -73,13 +73,13 @@ def refused(registry):
     """Return what is not even begun: the words of the command, its exit code, and what is said."""
     good = registry.release("refused")
     return {
-        "a tag": (["deploy", f"{registry.repository}:refused"], 2, "names no digest"),
+        "a tag": (["deploy", f"{registry.repository}:refused"], 2, "has no digest"),
         "another commit": (["deploy", good, "--release", "0ther"], 2, "The image is of release refused, not 0ther"),
         "a digest that the registry has not": (["deploy", f"{registry.repository}@{NOWHERE}"], 1, "not found"),
         "an image without a bundle": (
             ["deploy", registry.release("empty", "RUN rm -r /srv/bundle")],
             2,
-            "carries no bundle in /srv/bundle",
+            "has no bundle in /srv/bundle",
         ),
         "an image whose ops cannot be read": (
             ["deploy", registry.release("unreadable", "RUN echo 'def (' >> /srv/bundle/ops/cli/main.py")],
@@ -143,7 +143,7 @@ def test_a_canary_that_fails_its_users_is_taken_back(attempt, server, load, regi
     begun = load.report.total
     tried = attempt("deploy", image, "--canary", "30", "--for", "10", "--budget", "1")
     assert tried.code == 1
-    assert "the canary spent its error budget of 1 %" in tried.output
+    assert "the canary exceeded its error budget of 1 %" in tried.output
     assert "deploy stopped at “canary”" in tried.output
     assert tried.releases == {server.release(), "fails-writes"}
     assert tried.failures

@@ -86,7 +86,7 @@ def assert_as_if_nothing_had_been(site, release):
 
 
 DEPLOYS = (
-    *[("pull", "unpack"), ("check", "migrate"), ("start", "ready"), ("smoke", "canary")],
+    *[("pull", "unpack"), ("preflight", "migrate"), ("start", "ready"), ("smoke", "canary")],
     *[("switch", "verify"), ("record", "drain"), ("stop",)],
 )
 
@@ -123,8 +123,8 @@ def test_a_deploy_that_is_told_to_stop_puts_back(site, step):
     before = site.server.status()["active_colour"]
     code, output = interrupt(site, signal.SIGTERM, step, "deploy", site.two)
     assert code == 1, output
-    assert "ops was told to stop (SIGTERM)" in output
-    assert "put back done in" in output
+    assert "ops received SIGTERM" in output
+    assert "undo done in" in output
     assert site.server.status()["active_colour"] == before
     assert site.server.history()[-1]["result"] == "failed"
     assert_as_if_nothing_had_been(site, "three")

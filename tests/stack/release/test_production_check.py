@@ -125,7 +125,7 @@ def test_a_superuser_is_found_and_refuses_a_deploy(site, one):
     with mighty(site):
         assert set(failed(site)) == {"rights"}
         done = site.ops("deploy", one, check=False)
-    assert (done.returncode, "deploy stopped at “check”" in done.stdout) == (1, True), done.stdout
+    assert (done.returncode, "deploy stopped at “preflight”" in done.stdout) == (1, True), done.stdout
     assert "    FAIL rights: the application's role, app, is more than an ordinary role" in done.stdout
     assert site.status()["active_colour"] == before
 

@@ -7,8 +7,8 @@ from subprocess import CompletedProcess
 
 from ops.docker.compose import CHECK_SCRIPT, ONE_OFF_LABEL, Compose
 from ops.docker.runner import Runner
-from ops.release import traffic
-from ops.release.traffic import COLOURS, INTERNAL_URLS, Traffic
+from ops.release import state
+from ops.release.state import COLOURS, INTERNAL_URLS, Traffic
 from tests.support.ops.faults import CommandError
 
 SECRETS = ("secret_key", "cache_acl")
@@ -251,7 +251,7 @@ class FakeDocker:
         if argv[0] == "sh":
             return self._workers()
         if argv[-1] == "reload":
-            self.asked = traffic.read(self.state / "traffic" / "active-colour.conf")
+            self.asked = state.read_traffic(self.state / "traffic" / "active-colour.conf")
         return ""
 
     def _workers(self):

@@ -51,22 +51,22 @@ def migration(revision, *statements, contract=False):
 ADD_NOTE = 'op.add_column("products", sa.Column("note", sa.Text()))'
 LOCKED = migration("0000000010cd", ADD_NOTE)
 BROKEN = {
-    "does not start": Broken(('CMD ["false"]',), "ready", ("did not start: it ended",)),
+    "does not start": Broken(('CMD ["false"]',), "ready", ("exited with code 1",)),
     "ends after a second": Broken(
         ('CMD ["sh", "-c", "sleep 1; echo has no more strength; exit 3"]',),
         "ready",
-        ("did not start: it ended", "has no more strength"),
+        ("exited", "has no more strength"),
     ),
     "listens nowhere": Broken(
         ('CMD ["sleep", "600"]',),
         "ready",
-        ("was not ready within 4 s", "no answer", "Could not connect"),
+        ("was not ready within 4 s", "no response", "Could not connect"),
         ("--timeout", "4"),
     ),
     "is never ready": Broken(
         (answers("flask.request.path == '/health/ready'", 503),),
         "ready",
-        ("was not ready within 8 s", "/health/ready of", "answered 503"),
+        ("was not ready within 8 s", "/health/ready of", "returned 503"),
         ("--timeout", "8"),
     ),
     "answers 500": Broken(

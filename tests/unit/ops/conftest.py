@@ -9,10 +9,11 @@ import pytest
 from ops import progress
 from ops.docker import nginx
 from ops.docker.nginx import Response
-from ops.release import canary, colours, deploy, journal, preflight, promotion
-from ops.release.deploy import DeployRequest
-from ops.release.operation import exclusive
-from ops.server import FILE, Server
+from ops.release import canary, deploy, state
+from ops.release.bundle import MOUNTED, bundle_of
+from ops.release.deployment import CanaryPolicy, DeployRequest
+from ops.release.recovery import exclusive
+from ops.server import FILE, Server, disk
 from tests.support.ops.fake_image import Image
 from tests.support.ops.fake_server import SECRETS, FakeDocker, FakeRunner
 
@@ -44,18 +45,18 @@ class Shop:
             (folder / path).write_text("split_clients $a $b { * web-blue; }\n", encoding="utf-8")
         for name in SECRETS:
             (folder / "secrets" / name).write_text("secret", encoding="utf-8")
-        for name in ("ops", *preflight.MOUNTED, "nginx"):
+        for name in ("ops", *MOUNTED, "nginx"):
             (folder / name).mkdir(parents=True)
 
     def server(self, *, dry=False):
         """Return what each command begins with."""
-        return Server(self.folder, FakeRunner(dry=dry, docker=self.docker), self.folder / FILE)
+        return Server(self.folder, FakeRunner(is_dry_run=dry, docker=self.docker), self.folder / FILE)
 
     def fetched(self, commit, **behaviour):
         """Return the image of a release that was pulled and unpacked."""
         image = Image(commit, **behaviour)
         self.docker.images[image.name] = image
-        self.unpack(colours.bundle_of(self.server(), image.name), commit)
+        self.unpack(bundle_of(self.server(), image.name), commit)
         return image
 
     def unpack(self, bundle, commit):
@@ -83,18 +84,18 @@ class Shop:
 
     def canary(self, image, percent=10, seconds=4, budget=1):
         """Begin a canary."""
-        promotion.canary(self.server(), DeployRequest(image.name), canary.CanaryPolicy(percent, seconds, budget))
+        deploy.canary(self.server(), DeployRequest(image.name, canary=CanaryPolicy(percent, seconds, budget)))
 
     def promote(self):
         """Give it all users."""
-        promotion.promote(self.server(), 60)
+        deploy.promote(self.server(), 60)
 
     def abort(self):
         """Take its users back."""
-        promotion.abort(self.server())
+        deploy.abort(self.server())
 
-    def mend(self):
-        """Do what each command does first."""
+    def recover(self):
+        """Recover, as each command does first."""
         with exclusive(self.server(), "nothing"):
             pass
 
@@ -111,7 +112,7 @@ class Shop:
     @property
     def journal(self):
         """What is under way."""
-        return journal.read(self.server().journal_file)
+        return state.read_journal(self.server().journal_file)
 
     @property
     def history(self):
@@ -154,7 +155,7 @@ def _same_signals():
 @pytest.fixture
 def make_new_shop(tmp_path, monkeypatch):
     """Return a function that makes a server that `init` has just prepared, with room on its disk."""
-    monkeypatch.setattr(preflight, "FREE_BYTES", 0)
+    monkeypatch.setattr(disk, "FREE_BYTES", 0)
 
     def make(name="shop"):
         (tmp_path / name).mkdir()

@@ -1,78 +1,77 @@
-"""The command line: exit codes, what is refused before anything runs, and the dry run."""
+"""The command line: exit codes, arguments that are refused before anything runs, and the dry run."""
 
 import os
+import re
 import shutil
 
 import pytest
 
 from ops.cli import main
 from ops.errors import Interrupted
-from ops.release import fetch
+from ops.release.bundle import bundle_of
+from ops.release.pipeline import COMMANDS
 from tests.support.ops.fake_server import FakeRunner
+from tests.support.ops.faults import Killed, failing
 
 TAG = "registry.example/shop:latest"
 
 
 @pytest.fixture
 def ops(shop, monkeypatch):
-    """Return a function that gives a command in the server's folder and returns its exit code."""
+    """Return a function that runs a command in the server's folder and returns its exit code."""
     monkeypatch.chdir(shop.folder)
-    monkeypatch.setattr(main, "Runner", lambda dry: FakeRunner(dry=dry, docker=shop.docker))
+    monkeypatch.setattr(main, "Runner", lambda is_dry_run: FakeRunner(is_dry_run, docker=shop.docker))
 
-    def give(*argv):
-        return main.main(list(argv))
+    def run(*argv, fetched=False):
+        lock = ["--lock-fd", str(os.open(shop.folder / "state/lock", os.O_RDWR | os.O_CREAT))] if fetched else []
+        return main.main([*lock, *argv])
 
-    return give
-
-
-@pytest.fixture
-def fetched(monkeypatch):
-    """The image is fetched already: this is the release's own ops."""
-    return lambda image: monkeypatch.setenv(fetch.FETCHED, image.name)
+    return run
 
 
-def test_good(shop, ops, fetched):
-    """0 means that the new release serves."""
-    image = shop.fetched("second")
-    fetched(image)
-    assert ops("deploy", image.name) == 0
+def test_success(shop, ops):
+    """Exit code 0 means that the new release has all traffic."""
+    assert ops("deploy", shop.fetched("second").name, fetched=True) == 0
     assert shop.users_meet == "second"
 
 
-def test_bad(shop, ops, fetched, capsys):
-    """1 means that it does not; what was seen is said, and who serves."""
-    image = shop.fetched("second", api=500)
-    fetched(image)
-    assert ops("deploy", image.name) == 1
-    assert "/api/products of web-blue answered: 500" in capsys.readouterr().out
+def test_failure(shop, ops, capsys):
+    """Exit code 1 means that it has not; the output names the cause."""
+    assert ops("deploy", shop.fetched("second", api=500).name, fetched=True) == 1
+    assert "/api/products of web-blue returned 500" in capsys.readouterr().out
     assert shop.users_meet == "first"
+
+
+def test_incomplete(shop, ops):
+    """A failed drain is a failure, though the new release has all traffic."""
+    shop.docker.fail = failing("[s]hutting down", after=3)  # the reload queries the workers too
+    assert ops("deploy", shop.fetched("second").name, fetched=True) == 1
+    assert shop.users_meet == "second"
 
 
 @pytest.mark.parametrize("argv", [["deploy", TAG], ["canary", TAG], ["deploy", TAG, "--dry-run"]])
 def test_by_tag(shop, ops, capsys, argv):
-    """2 means that nothing was begun: an image by a tag is refused before any command runs."""
+    """Exit code 2 means that nothing began: an image by tag is refused before any command runs."""
     assert ops(*argv) == 2
     assert "Refused:" in capsys.readouterr().out
     assert shop.docker.done == []
 
 
-def test_interrupted(shop, ops, at_step, fetched):
-    """Told to stop, it ends with 1."""
-    image = shop.fetched("second")
-    fetched(image)
+def test_interrupted(shop, ops, at_step):
+    """An interrupted command exits with 1."""
     at_step("ready", Interrupted("SIGTERM"))
-    assert ops("deploy", image.name) == 1
+    assert ops("deploy", shop.fetched("second").name, fetched=True) == 1
 
 
 def test_system_error(shop, ops, capsys):
-    """What the system refuses ends with 1 and one line, not with a stack trace."""
+    """A system error exits with 1 and one line, not a traceback."""
     shutil.rmtree(shop.folder / "state")
     assert ops("rollback") == 1
     assert "FileNotFoundError" in capsys.readouterr().out
 
 
 def test_elsewhere(tmp_path, monkeypatch, capsys):
-    """In a folder that is no server's it is refused, and the message says where to go."""
+    """Outside a server's folder, commands are refused."""
     monkeypatch.chdir(tmp_path)
     assert main.main(["status"]) == 2
     assert "Run this in the server's folder" in capsys.readouterr().out
@@ -86,7 +85,7 @@ def test_elsewhere(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_usage(ops, shop, argv, capsys):
-    """A command line that cannot be understood ends with 2, and nothing runs."""
+    """Invalid arguments exit with 2, and nothing runs."""
     with pytest.raises(SystemExit) as end:
         ops(*argv)
     assert end.value.code == 2
@@ -94,11 +93,11 @@ def test_usage(ops, shop, argv, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-def test_gated(shop, ops, monkeypatch, capsys):
-    """The deploy key's command is held to what that key may bring, before anything is fetched."""
+def test_untrusted_image(shop, ops, monkeypatch, capsys):
+    """The deploy key cannot deploy an untrusted image; nothing is fetched."""
     monkeypatch.setenv("SSH_ORIGINAL_COMMAND", f"deploy {shop.fetched('second').name}")
     assert ops("forced-command") == 2
-    assert "This key may bring nothing yet" in capsys.readouterr().out
+    assert "This key may not deploy yet" in capsys.readouterr().out
     assert not any("pull" in done for done in shop.docker.done)
 
 
@@ -109,8 +108,8 @@ def test_gated(shop, ops, monkeypatch, capsys):
         *[["logs", "--", "--host=evil"], ["logs", "../web"], ["logs", "--tail", "all"]],
     ],
 )
-def test_bad_words(shop, ops, capsys, argv):
-    """A time that never ends, or an option of Compose's in a service's place, is refused before anything runs."""
+def test_invalid_values(shop, ops, capsys, argv):
+    """An infinite duration, or a Compose option as a service, is refused before anything runs."""
     with pytest.raises(SystemExit) as end:
         ops(*argv)
     assert end.value.code == 2
@@ -119,8 +118,8 @@ def test_bad_words(shop, ops, capsys, argv):
 
 
 def contents(folder):
-    """Return what each file holds."""
-    paths = [path for path in folder.rglob("*") if path.is_file()]
+    """Return the content of each file, except the lock's."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path != folder / "state/lock"]
     return {path: path.read_bytes() for path in paths}
 
 
@@ -128,29 +127,49 @@ CHANGING = ("up ", "stop ", "run ", "pull", "tag", "create", "cp ", " rm", "relo
 
 
 @pytest.mark.parametrize("argv", [["deploy"], ["canary"], ["deploy", "--canary", "5"], ["deploy", "--allow-contract"]])
-@pytest.mark.parametrize("here", [True, False])
-def test_dry_run(shop, ops, fetched, argv, here):
-    """A dry run changes nothing on the disk and runs no command that changes anything."""
+@pytest.mark.parametrize("fetched", [True, False])
+def test_dry_run(shop, ops, argv, fetched):
+    """A dry run changes no file and runs no command that changes anything."""
     image = shop.fetched("second", pending='[{"revision": "7", "contract": true, "title": "drop"}]')
-    if here:
-        fetched(image)
     before = contents(shop.folder)
-    assert ops(*argv, image.name, "--dry-run") == 0
+    assert ops(*argv, image.name, "--dry-run", fetched=fetched) == 0
     assert contents(shop.folder) == before
     assert [done for done in shop.docker.done if any(word in done for word in CHANGING)] == []
 
 
-def test_dry_run_prints(shop, ops, fetched, capsys):
-    """It prints the commands, as they can be copied into a shell."""
+def test_dry_run_output(shop, ops, capsys):
+    """A dry run prints the commands, quoted for a shell, and the steps of a deploy in order."""
     image = shop.fetched("second")
-    fetched(image)
     ops("deploy", image.name, "--dry-run")
-    assert f"would run: docker image tag {image.name} shop:blue" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert f"would run: docker image tag {image.name} shop:blue" in output
+    steps = re.findall(r"^  (\w+) …$", output, re.MULTILINE)
+    assert steps == ["pull", "unpack", *(name for name in COMMANDS["deploy"] if name != "canary"), "prune"]
+
+
+def test_dry_run_without_the_image(shop, ops):
+    """A dry run of an image that was never pulled shows the whole deploy."""
+    image = shop.fetched("second")
+    del shop.docker.images[image.name]
+    shutil.rmtree(bundle_of(shop.server(), image.name))
+    assert ops("deploy", image.name, "--dry-run") == 0
+
+
+def test_dry_run_after_a_kill(shop, ops, at_step):
+    """A dry run prints the recovery of a killed command and leaves it to the next one."""
+    at_step("verify", Killed())
+    with pytest.raises(Killed):
+        shop.deploy(shop.fetched("second"))
+    shop.docker.done.clear()
+    before = contents(shop.folder)
+    ops("rollback", "--dry-run")
+    assert contents(shop.folder) == before
+    assert [done for done in shop.docker.done if any(word in done for word in CHANGING)] == []
 
 
 @pytest.mark.parametrize("command", ["rollback", "promote", "abort"])
 def test_other_dry_runs(shop, ops, command):
-    """Nor do the other commands' dry runs."""
+    """The dry runs of the other commands change nothing either."""
     if command == "rollback":
         shop.deploy(shop.fetched("second"))
     else:
@@ -162,26 +181,26 @@ def test_other_dry_runs(shop, ops, command):
     assert [done for done in shop.docker.done if any(word in done for word in CHANGING)] == []
 
 
-def test_gate(ops, monkeypatch, capsys):
-    """The gate carries out what the client of the deploy key asks for, and refuses what it may not."""
+def test_forced_command(ops, monkeypatch, capsys):
+    """`forced-command` runs the client's command and refuses others."""
     monkeypatch.setenv("SSH_ORIGINAL_COMMAND", f"deploy {TAG}")
     assert ops("forced-command") == 2
-    assert "names no digest" in capsys.readouterr().out
+    assert "has no digest" in capsys.readouterr().out
     monkeypatch.setenv("SSH_ORIGINAL_COMMAND", "init --host evil.example")
     assert ops("forced-command") == 2
-    assert "may not" in capsys.readouterr().out
+    assert "not allowed" in capsys.readouterr().out
 
 
 def test_logs(ops, monkeypatch):
-    """Logs becomes Compose, with the argv that were given."""
-    became = []
-    monkeypatch.setattr(os, "execvp", lambda _program, argv: became.extend(argv))
+    """`logs` replaces the process with Compose and its arguments."""
+    replaced = []
+    monkeypatch.setattr(os, "execvp", lambda _program, argv: replaced.extend(argv))
     assert ops("logs", "--tail", "5", "--follow", "web-blue") == 0
-    assert became[-5:] == ["logs", "--tail", "5", "--follow", "web-blue"]
+    assert replaced[-5:] == ["logs", "--tail", "5", "--follow", "web-blue"]
 
 
 def test_status(ops, capsys):
-    """Status says which release has the users, for people and as JSON."""
+    """`status` shows the active release, as text and as JSON."""
     assert ops("status") == 0
     assert "web-green  100 %    first" in capsys.readouterr().out
     assert ops("status", "--json") == 0

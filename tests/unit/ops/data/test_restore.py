@@ -9,7 +9,7 @@ from ops.data import database, restore
 from ops.data.backups import Backup, Catalogue
 from ops.errors import OpsError, PreconditionError
 from tests.support.ops.faults import Killed, failing
-from tests.unit.ops.release.test_killed import Death
+from tests.unit.ops.release.test_killed import KillAt
 
 FULL = Backup("full", "20261101T020000Z-full", "7-1", 900, 1000, 40, "")
 SECOND = Backup("incremental", "20261102T020000Z-incremental", "7-1", 1900, 2000, 4, FULL.name)
@@ -164,7 +164,7 @@ def killings(shop_maker, hook):
     for place in range(60):
         shop = shop_maker(f"shop-{place}")
         shop.docker.backups = [vars(FULL), {"kind": "wal", "lineage": "7-1", "until": 3000}]
-        setattr(shop.docker, hook, Death(place))
+        setattr(shop.docker, hook, KillAt(place))
         try:
             run(shop)
         except Killed:
@@ -178,7 +178,7 @@ def killings(shop_maker, hook):
 def test_killed(make_shop, hook):
     """After a kill at any command, the next command runs the database on the volume in .env."""
     for shop in killings(make_shop, hook):
-        shop.mend()
+        shop.recover()
         assert shop.docker.database == database.volume(shop.server())
         assert not shop.server().restore_file.exists()
         assert [entry[2] for entry in shop.history if entry[0] == "restore"] in ([], ["ok"], ["interrupted"])

@@ -6,7 +6,7 @@ from ops.data import database, upgrade
 from ops.errors import OpsError, PreconditionError
 from tests.support.ops.faults import failing
 from tests.unit.ops.data.test_restore import FULL, STEPS
-from tests.unit.ops.release.test_killed import Death, Killed
+from tests.unit.ops.release.test_killed import KillAt, Killed
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_killed(make_server, hook):
     """After a kill at any command, the next command starts the database that .env names, writable."""
     for place in range(60):
         shop = make_server(f"shop-{place}")
-        setattr(shop.docker, hook, Death(place))
+        setattr(shop.docker, hook, KillAt(place))
         try:
             run(shop)
         except Killed:
@@ -71,6 +71,6 @@ def test_killed(make_server, hook):
         else:
             assert place > 10
             return
-        shop.mend()
+        shop.recover()
         assert (shop.docker.database, shop.docker.read_only) == (database.volume(shop.server()), False)
         assert not shop.server().restore_file.exists()

@@ -6,7 +6,7 @@ import pytest
 
 from ops.docker import nginx
 from ops.errors import OpsError
-from ops.release.traffic import Traffic
+from ops.release.state import Traffic
 from tests.support.helpers import free_port
 from tests.support.ops.faults import failing
 
@@ -93,7 +93,7 @@ def test_taken_over(shop):
 def test_not_taken_over(shop, monkeypatch):
     """A reload that nginx does not follow, as where it finds no memory for it, is a failure."""
     monkeypatch.setattr(shop.docker, "_beside_nginx", lambda _words: "/proc/9/cmdline\n--\n")
-    with pytest.raises(OpsError, match=r"nginx did not take its configuration over within 20 s\. Last seen: 1 of its"):
+    with pytest.raises(OpsError, match=r"nginx did not reload within 20 s\. Last seen: 1 workers run"):
         nginx.reload(shop.server())
 
 
@@ -127,7 +127,7 @@ def test_drain_has_an_end(shop, monkeypatch):
         "_beside_nginx",
         lambda _words: "/proc/9/cmdline\n/proc/10/cmdline\n--\n/proc/9/cmdline\n/proc/10/cmdline",
     )
-    with pytest.raises(OpsError, match=r"within 40 s\. Last seen: 2 of them still there"):
+    with pytest.raises(OpsError, match=r"within 40 s\. Last seen: 2 old workers"):
         nginx.drain(shop.server())
 
 

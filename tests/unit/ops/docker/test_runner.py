@@ -13,7 +13,7 @@ def test_output():
 
 def test_failure():
     """A failed command is named so that it can be tried, with its exit code and the end of what it said."""
-    with pytest.raises(OpsError, match=r"sh -c '.*'\nended with 3:\n") as failure:
+    with pytest.raises(OpsError, match=r"sh -c '.*'\nexited with 3:\n") as failure:
         Runner().execute(["sh", "-c", "seq 100; echo no >&2; exit 3"])
     assert "    99\n    100\n    no" in str(failure.value)
     assert "    10\n" not in str(failure.value)
@@ -27,7 +27,7 @@ def test_not_installed():
 
 def test_deadline():
     """Each command has a deadline, and the message says which one it missed."""
-    with pytest.raises(OpsError, match=r"sleep 60\nwas not done after 0 s"):
+    with pytest.raises(OpsError, match=r"sleep 60\ntimed out after 0 s"):
         Runner().query(["sleep", "60"], timeout=0.1)
 
 
@@ -44,7 +44,7 @@ def test_tell(argv):
 
 def test_dry_run(tmp_path, capsys):
     """A dry run looks, and prints what would change something, quoted for a shell."""
-    runner = Runner(dry=True)
+    runner = Runner(is_dry_run=True)
     assert runner.query(["echo", "seen"]) == "seen\n"
     assert runner.execute(["touch", f"{tmp_path}/a b"]) == ""
     assert list(tmp_path.iterdir()) == []

@@ -69,14 +69,14 @@ def test_unreadable_lines(odd):
 )
 def test_content(seen, other):
     """It is the errors beyond the other colour's that count, and only once there are enough requests."""
-    canary.judge(seen, other, budget=1, enough=20)
+    canary.judge(seen, other, budget=1, min_requests=20)
 
 
 @pytest.mark.parametrize(("seen", "other"), [(Count(100, 2), Count()), (Count(20, 1), Count(1000, 10))])
 def test_spent(seen, other):
     """A canary beyond its budget fails, and the message has both counts."""
     with pytest.raises(OpsError, match=r"1 %: \d+ errors in \d+ requests") as failure:
-        canary.judge(seen, other, budget=1, enough=20)
+        canary.judge(seen, other, budget=1, min_requests=20)
     assert f"{other.errors} errors in {other.requests}" in str(failure.value)
 
 
@@ -84,7 +84,7 @@ def test_spent(seen, other):
 def test_share(requests, data):
     """A share is between 0 and 100 %, also of nothing."""
     errors = data.draw(st.integers(0, requests))
-    assert 0 <= Count(requests, errors).share <= 100
+    assert 0 <= Count(requests, errors).error_rate <= 100
 
 
 def test_good(shop):
@@ -112,9 +112,9 @@ def test_few_but_bad(shop):
 
 
 def test_nobody_came(shop, capsys):
-    """That no request met it is said."""
+    """The output says when the canary received no request."""
     shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 6, 1))
-    assert "no request met the canary" in capsys.readouterr().out
+    assert "the canary received no request" in capsys.readouterr().out
 
 
 def test_its_time(shop, clock):

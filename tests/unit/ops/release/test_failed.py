@@ -1,4 +1,4 @@
-"""A step that fails: users stay with, or come back to, the release that served; the message says what was seen."""
+"""A failed step: all traffic stays on, or returns to, the previous release, and the message names the cause."""
 
 import errno
 
@@ -6,29 +6,30 @@ import pytest
 
 from ops import files
 from ops.errors import OpsError
-from ops.release import colours, journal, traffic
+from ops.release import state
+from ops.release.bundle import bundle_of
 from tests.support.ops.faults import failing
 
 MIGRATION = '[{"revision": "0007", "contract": false, "title": "add a price"}]'
 
 
 COMMANDS = {
-    "check": "redis-cache",
+    "preflight": "redis-cache",
     "migrate": "db upgrade",
     "start": "--pull never web-blue",
     "ready": "docker inspect",
 }
 IMAGES = {
-    "did not start: it ended with exit code 3": {"ends": True},
-    "/health/ready of shop-web-blue-1 answered 503": {"ready": 503},
-    "It says that it is another release than second": {"says": "other"},
-    "/api/products of web-blue answered: 500": {"api": 500},
+    "web-blue exited with code 3": {"ends": True},
+    "/health/ready of shop-web-blue-1 returned 503": {"ready": 503},
+    "It reports another release than second": {"says": "other"},
+    "/api/products of web-blue returned 500": {"api": 500},
 }
-FINISHING = {"drain": ("[s]hutting down", 3), "stop": ("stop web-green", 0)}  # the reload looks at workers too
+VERIFIED = {"drain": ("[s]hutting down", 3), "stop": ("stop web-green", 0)}  # the reload queries the workers too
 
 
 def is_as_before(shop):
-    """Tell whether the old release serves, alone, and the failure is in the history."""
+    """Whether the old release has all traffic, nothing else runs, and the history has the failure."""
     assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
     assert shop.history[-1] == ("deploy", "second", "failed")
     assert shop.journal is None
@@ -37,7 +38,7 @@ def is_as_before(shop):
 
 @pytest.mark.parametrize("step", COMMANDS)
 def test_before_the_switch(shop, step):
-    """A command that fails before the switch: the idle colour is stopped, and nginx is not touched."""
+    """A failure before the switch stops the idle colour and does not touch nginx."""
     shop.docker.fail = failing(COMMANDS[step])
     with pytest.raises(OpsError, match=f"deploy stopped at “{step}”"):
         shop.deploy(shop.fetched("second", pending=MIGRATION))
@@ -47,8 +48,8 @@ def test_before_the_switch(shop, step):
 
 @pytest.mark.parametrize("seen", IMAGES)
 def test_broken_image(shop, capsys, seen):
-    """An image that is broken meets no user, and what was seen of it is said."""
-    with pytest.raises(OpsError, match=r'From outside, /health/version answers: 200 {"release": "first"}'):
+    """A broken image gets no traffic, and the output names the cause."""
+    with pytest.raises(OpsError, match=r'From outside, /health/version returns: 200 {"release": "first"}'):
         shop.deploy(shop.fetched("second", **IMAGES[seen]))
     assert is_as_before(shop)
     assert not any("reload" in done for done in shop.docker.done)
@@ -56,7 +57,7 @@ def test_broken_image(shop, capsys, seen):
 
 
 def test_last_lines(shop, capsys):
-    """What the application logged last is shown when it was not ready."""
+    """The output contains the last log lines of an application that is not ready."""
     with pytest.raises(OpsError):
         shop.deploy(shop.fetched("second", ends=True))
     assert "no module named shop" in capsys.readouterr().out
@@ -64,7 +65,7 @@ def test_last_lines(shop, capsys):
 
 @pytest.mark.parametrize("text", ["apply-config.sh", "-s reload"])
 def test_switch(shop, text):
-    """Nginx refuses the new release's configuration: the old release's is in its place again."""
+    """If nginx rejects the new configuration, the old one is restored."""
     shop.docker.fail = failing(text)
     with pytest.raises(OpsError, match="deploy stopped at “switch”"):
         shop.deploy(shop.fetched("second"))
@@ -73,9 +74,9 @@ def test_switch(shop, text):
     assert (shop.folder / "nginx/production.conf").read_text(encoding="utf-8") == "first"
 
 
-def test_switch_half_way(shop, monkeypatch):
-    """Failing when the new release's configuration of nginx lies there, and nothing else: the old one's is back."""
-    write, errors = traffic.write, [OSError(errno.ENOSPC, "No space left on device")]
+def test_partial_switch(shop, monkeypatch):
+    """A failure after the new nginx configuration is in place restores the old one."""
+    write, errors = state.write_traffic, [OSError(errno.ENOSPC, "No space left on device")]
 
     def full(path, wanted):
         if errors:
@@ -83,7 +84,7 @@ def test_switch_half_way(shop, monkeypatch):
         write(path, wanted)
 
     second = shop.fetched("second")
-    monkeypatch.setattr(traffic, "write", full)
+    monkeypatch.setattr(state, "write_traffic", full)
     with pytest.raises(OpsError, match="deploy stopped at “switch”"):
         shop.deploy(second)
     assert is_as_before(shop)
@@ -91,60 +92,61 @@ def test_switch_half_way(shop, monkeypatch):
 
 
 def test_verify(shop):
-    """Not seen from outside: users are switched back, and nginx' old workers end before the new colour is stopped."""
+    """A release that fails verification loses the traffic before its colour is stopped."""
     shop.reachable = False
     with pytest.raises(OpsError, match="deploy stopped at “verify”"):
         shop.deploy(shop.fetched("second"))
     assert is_as_before(shop)
 
 
-@pytest.mark.parametrize("step", FINISHING)
+@pytest.mark.parametrize("step", VERIFIED)
 def test_after_verify(shop, step):
-    """Once the new release was seen to serve nothing is taken back; the next command finishes it."""
-    text, before = FINISHING[step]
+    """A failure after verification fails the deploy, keeps the new release, and the next command finishes it."""
+    text, before = VERIFIED[step]
     shop.docker.fail = failing(text, after=before)
-    shop.deploy(shop.fetched("second"))
-    assert (shop.users_meet, shop.journal.step) == ("second", step)
-    shop.mend()
-    assert (shop.users_meet, shop.running, shop.journal, shop.docker.lost) == ("second", ["second"], None, [])
-    assert shop.history[1:] == [("deploy", "second", "ok")]
-
-
-def test_cannot_be_put_back(shop):
-    """Where putting back fails too, that is said, and the next command does it."""
-    shop.docker.fail = failing("-s reload", times=2)
-    with pytest.raises(OpsError, match="could not be put back"):
+    with pytest.raises(OpsError, match=f"stopped at “{step}”. All traffic is on second, verified; the next command"):
         shop.deploy(shop.fetched("second"))
-    shop.mend()
+    assert (shop.users_meet, shop.journal.step) == ("second", step)
+    shop.recover()
+    assert (shop.users_meet, shop.running, shop.journal, shop.docker.lost) == ("second", ["second"], None, [])
+    assert shop.history[1:] == [("deploy", "second", "ok"), ("deploy", "second", "incomplete")]
+
+
+def test_failed_undo(shop):
+    """If the undo fails too, the message says so, and the next command retries it."""
+    shop.docker.fail = failing("-s reload", times=2)
+    with pytest.raises(OpsError, match="Undo failed"):
+        shop.deploy(shop.fetched("second"))
+    shop.recover()
     assert (shop.users_meet, shop.running, shop.journal) == ("first", ["first"], None)
 
 
 @pytest.mark.parametrize("step", ["migrate", "ready", "switch", "verify"])
-def test_unforeseen(shop, at_step, step):
-    """An error that nobody thought of, such as a full disk, puts users back like any other."""
+def test_unexpected_error(shop, at_step, step):
+    """An unexpected error, such as a full disk, is undone like any other."""
     at_step(step, OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(OpsError, match=f"deploy stopped at “{step}”"):
         shop.deploy(shop.fetched("second"))
     assert is_as_before(shop)
 
 
-def test_full_when_it_is_recorded(shop, monkeypatch):
-    """What cannot be written down has not begun: users are with the release that the next command believes in."""
-    write = journal.write
+def test_full_disk_at_the_record_step(shop, monkeypatch):
+    """A step that cannot be written to the journal has not begun: the previous step is undone."""
+    write = state.write_journal
 
-    def full(path, state):
-        if state.step == "record":
+    def full(path, journal):
+        if journal.step == "record":
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, state)
+        write(path, journal)
 
-    monkeypatch.setattr(journal, "write", full)
+    monkeypatch.setattr(state, "write_journal", full)
     with pytest.raises(OpsError, match="deploy stopped at “verify”"):
         shop.deploy(shop.fetched("second"))
     assert is_as_before(shop)
 
 
-def test_full_when_it_is_put_back(shop, monkeypatch, capsys):
-    """A disk without room for the old configuration does not keep users with a release that was not verified."""
+def test_full_disk_at_the_undo(shop, monkeypatch, capsys):
+    """A disk without room for the old nginx configuration does not keep traffic on an unverified release."""
     mirror = files.mirror
 
     def full(source, target):
@@ -152,17 +154,17 @@ def test_full_when_it_is_put_back(shop, monkeypatch, capsys):
             raise OSError(errno.ENOSPC, "No space left on device")
         mirror(source, target)
 
-    second = colours.bundle_of(shop.server(), shop.fetched("second").name) / "nginx"
+    second = bundle_of(shop.server(), shop.fetched("second").name) / "nginx"
     monkeypatch.setattr(files, "mirror", full)
     shop.reachable = False
     with pytest.raises(OpsError, match="deploy stopped at “verify”"):
         shop.deploy(shop.fetched("second"))
     assert is_as_before(shop)
-    assert "nginx keeps the configuration that lies there: [Errno 28]" in capsys.readouterr().out
+    assert "nginx keeps its current configuration: [Errno 28]" in capsys.readouterr().out
 
 
 def test_next_good_deploy(shop):
-    """After a failed one, the next good deploy works."""
+    """After a failed deploy, the next one succeeds."""
     with pytest.raises(OpsError):
         shop.deploy(shop.fetched("second", ends=True))
     shop.deploy(shop.fetched("third"))
@@ -170,7 +172,7 @@ def test_next_good_deploy(shop):
 
 
 def test_failed_rollback(shop):
-    """A rollback that fails leaves the release that served."""
+    """A failed rollback leaves the active release."""
     shop.deploy(shop.fetched("second"))
     shop.docker.fail = failing("--pull never web-green")
     with pytest.raises(OpsError, match="rollback stopped at “start”"):
@@ -180,7 +182,7 @@ def test_failed_rollback(shop):
 
 @pytest.mark.parametrize("text", ["-s reload", "[s]hutting", "stop web-blue"])
 def test_failed_abort(shop, text):
-    """An abort that fails half way never stops the colour that has the users."""
+    """A failed abort never stops the colour that has the traffic."""
     shop.canary(shop.fetched("second"))
     shop.docker.fail = failing(text)
     with pytest.raises(OpsError, match="abort stopped"):

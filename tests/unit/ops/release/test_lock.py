@@ -1,4 +1,4 @@
-"""The lock: one command at a time, and who holds it; with real processes."""
+"""The lock, tested with real processes: one command at a time, and its holder."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from ops.docker.runner import Runner
 from ops.errors import PreconditionError
-from ops.lock import INHERITED, holder, locked
+from ops.lock import holder, locked
 from tests.support.helpers import ROOT, wait_for
 
 HOLD = """
@@ -28,13 +28,13 @@ with locked(Path(sys.argv[1]), "deploy of second", 1) as descriptor:
 
 @pytest.fixture
 def path(tmp_path):
-    """The lock's file."""
+    """The lock file."""
     return tmp_path / "lock"
 
 
 @pytest.fixture
 def hold(path):
-    """Return a function that starts a process which holds the lock until its input ends."""
+    """Return a function that starts a process that holds the lock until its input is closed."""
     with contextlib.ExitStack() as stack:
 
         def begin(*arguments):
@@ -49,7 +49,7 @@ def hold(path):
 
 
 def test_second(path, hold):
-    """A second command is refused when its time is over, and learns who is at it."""
+    """A second command times out with the name of the holder."""
     process = hold()
     with (
         pytest.raises(PreconditionError, match=rf"deploy of second \(process {process.pid}, by "),
@@ -58,8 +58,8 @@ def test_second(path, hold):
         pytest.fail("it got the lock")
 
 
-def test_refusal_keeps_the_name(path, hold):
-    """One who is refused does not put another name into the file."""
+def test_refused_command_writes_nothing(path, hold):
+    """A refused command does not overwrite the holder's name."""
     process = hold()
     with contextlib.suppress(PreconditionError), locked(path, "another", 0):
         pass
@@ -67,7 +67,7 @@ def test_refusal_keeps_the_name(path, hold):
 
 
 def test_ends(path, hold):
-    """When the holder has ended, the waiting one gets the lock, and nobody is named any more."""
+    """After the holder exits, the next command gets the lock; afterwards there is no holder."""
     process = hold()
     process.stdin.close()
     with locked(path, "another", 10):
@@ -76,7 +76,7 @@ def test_ends(path, hold):
 
 
 def test_killed(path, hold):
-    """Kill -9 of the holder frees the lock."""
+    """Kill -9 of the holder releases the lock."""
     process = hold()
     process.kill()
     process.wait(10)
@@ -85,7 +85,7 @@ def test_killed(path, hold):
 
 
 def test_child(path, hold, tmp_path):
-    """While a command that the killed holder had started still runs, the lock is held."""
+    """A running child of a killed holder keeps the lock."""
     process = hold(tmp_path / "child")
     child = int(wait_for(lambda: (tmp_path / "child").read_text(encoding="utf-8")))
     process.kill()
@@ -101,23 +101,21 @@ def test_child(path, hold, tmp_path):
 
 
 def test_other_children(path):
-    """A command that is not told to keep the lock open does not."""
+    """A command without `inherit` does not keep the lock open."""
     with locked(path, "this", 1) as descriptor:
         found = Runner().query(["sh", "-c", f"[ -e /proc/self/fd/{descriptor} ] && echo open || echo closed"])
     assert found == "closed\n"
 
 
-def test_adopted(path, monkeypatch):
-    """The next release's ops goes on with the descriptor that it was given, which nobody could take meanwhile."""
+def test_inherited(path):
+    """The process that replaced the holder continues with the inherited descriptor."""
     with locked(path, "deploy, begun", 1) as first:
         given = os.dup(first)
-        monkeypatch.setenv(INHERITED, str(given))
-        with locked(path, "deploy, continued", 0) as descriptor:
+        with locked(path, "deploy, continued", 0, given) as descriptor:
             assert descriptor == given
             assert "deploy, continued" in holder(path)
-    assert INHERITED not in os.environ
 
 
-def test_nobody(path):
-    """Where there is no lock yet nobody holds it."""
+def test_no_lock_file(path):
+    """Without a lock file there is no holder."""
     assert holder(path) == ""

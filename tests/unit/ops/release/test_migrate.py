@@ -76,4 +76,4 @@ def test_no_answer(shop, capsys):
     with pytest.raises(OpsError, match="stopped at “migrate”"):
         shop.deploy(shop.fetched("second", pending="Deprecated: …\n[]"))
     assert (shop.users_meet, shop.journal) == ("first", None)
-    assert "did not print a list: Deprecated" in capsys.readouterr().out
+    assert "printed no list: Deprecated" in capsys.readouterr().out

@@ -6,8 +6,9 @@ import pytest
 
 from ops import files
 from ops.errors import OpsError
-from ops.release import colours, history, prune
-from ops.release.traffic import COLOURS
+from ops.release import history, prune
+from ops.release.bundle import bundle_of, image_digests
+from ops.release.state import COLOURS
 from tests.support.ops.faults import failing
 
 MIGRATION = '[{"revision": "0007", "contract": false, "title": "add a price"}]'
@@ -72,7 +73,7 @@ def test_rollback_after_it(shop):
 
 def test_foreign(shop):
     """A bundle's folder that no release of the history brought is left alone."""
-    other = colours.bundle_of(shop.server(), shop.fetched("other").name)
+    other = bundle_of(shop.server(), shop.fetched("other").name)
     deploy(shop, *COMMITS)
     assert other.exists()
 
@@ -86,7 +87,7 @@ def test_by_another_name(shop):
     shop.reachable = True
     again = shop.fetched("second", registry="mirror.example")
     shop.deploy(again)
-    assert colours.bundle_of(shop.server(), again.name).is_dir()
+    assert bundle_of(shop.server(), again.name).is_dir()
 
 
 def test_what_runs(shop):
@@ -95,7 +96,7 @@ def test_what_runs(shop):
     shop.server().history_file.write_text("", encoding="utf-8")
     deploy(shop, *COMMITS[1:])
     assert {"sixth", "seventh"} <= bundles(shop)
-    assert all(colours.images_on(shop.server(), colour) for colour in COLOURS)
+    assert all(image_digests(shop.server(), colour) for colour in COLOURS)
 
 
 def test_unfinished(shop, monkeypatch):
@@ -103,10 +104,12 @@ def test_unfinished(shop, monkeypatch):
     add = history.add
     with monkeypatch.context() as patch:
         patch.setattr(history, "add", lambda *argv: (full if argv[1]["result"] == "ok" else add)(*argv))
-        shop.deploy(shop.fetched("second", pending=MIGRATION))
+        with pytest.raises(OpsError, match="stopped at “record”"):
+            shop.deploy(shop.fetched("second", pending=MIGRATION))
     assert (shop.users_meet, bundles(shop)) == ("second", {"first", "second"})
     shop.deploy(shop.fetched("third"))
-    assert [entry[1:] for entry in shop.history[1:]] == [("second", "begun"), ("second", "ok"), ("third", "ok")]
+    results = [("second", "begun"), ("second", "incomplete"), ("second", "ok"), ("third", "ok")]
+    assert [entry[1:] for entry in shop.history[1:]] == results
 
 
 def full(_path, _entry):

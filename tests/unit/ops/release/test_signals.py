@@ -6,10 +6,10 @@ import signal
 import pytest
 
 from ops.errors import Interrupted, OpsError
-from ops.release.operation import exclusive
+from ops.release.recovery import exclusive
 
 
-@pytest.mark.parametrize("step", ["check", "migrate", "start", "ready", "smoke", "switch", "verify"])
+@pytest.mark.parametrize("step", ["preflight", "migrate", "start", "ready", "smoke", "switch", "verify"])
 def test_terminated(shop, at_step, step):
     """Told to stop by a signal, ops puts back at once and records it."""
     at_step(step, Interrupted("SIGTERM"))

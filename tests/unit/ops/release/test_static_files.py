@@ -10,8 +10,9 @@ import pytest
 from ops import files
 from ops.docker import nginx
 from ops.errors import OpsError
-from ops.release import colours, prune, static_files
-from ops.release.traffic import Traffic
+from ops.release import prune, static_files
+from ops.release.bundle import bundle_of
+from ops.release.state import Traffic
 from ops.server import init
 from tests.support.ops.faults import Killed
 
@@ -25,7 +26,7 @@ def bring(shop):
 
     def make(commit, **behaviour):
         image = shop.fetched(commit, **behaviour)
-        add(colours.bundle_of(shop.server(), image.name), commit)
+        add(bundle_of(shop.server(), image.name), commit)
         return image
 
     return make
@@ -101,7 +102,6 @@ def test_of_before(shop, bring):
     shop.deploy(bring("second"))
     shop.rollback()
     assert (shop.users_meet, served(shop)) == ("first", {"second"})
-    assert static_files.install(shop.server(), colours.find(shop.server(), shop.fetched("old").name)) == ""
 
 
 def full(*_):
@@ -125,7 +125,7 @@ def test_fault(shop, bring, monkeypatch, capsys, fault):
         with pytest.raises(OpsError, match="deploy stopped at “static”"):
             shop.deploy(second)
     assert (shop.users_meet, shop.running, shop.docker.nginx) == ("first", ["first"], Traffic("green"))
-    text = f"The static files of second cannot be put into {shop.folder}/static: [Errno 28]"
+    text = "The static files of second were not copied: [Errno 28]"
     assert text in capsys.readouterr().out
     shop.deploy(second)
     assert (shop.users_meet, served(shop)) == ("second", {"second"})
@@ -161,7 +161,7 @@ def test_killed(shop, bring, at_step):
     at_step("static", Killed())
     with pytest.raises(Killed):
         shop.deploy(bring("second"))
-    shop.mend()
+    shop.recover()
     assert (shop.users_meet, shop.running, shop.journal) == ("first", ["first"], None)
     shop.deploy(bring("third"))
     assert (shop.users_meet, served(shop)) == ("third", {"third"})
@@ -170,9 +170,9 @@ def test_killed(shop, bring, at_step):
 def test_dry_run(shop, bring, capsys):
     """A dry run says what it would do, and does nothing."""
     second = bring("second")
-    bundle = colours.bundle_of(shop.server(), second.name)
+    bundle = bundle_of(shop.server(), second.name)
     shop.deploy(second, dry=True)
-    assert f"would run: cp -r {bundle}/static/. {shop.folder}/static" in capsys.readouterr().out
+    assert f"would copy {bundle}/static to {shop.folder}/static" in capsys.readouterr().out
     assert not (shop.folder / "static").exists()
 
 
@@ -232,8 +232,8 @@ def killed(_folder):
 def test_left_over(shop, bring):
     """What is left of a bundle that was on its way in or out keeps nothing."""
     shop.deploy(bring("second"))
-    bundle = colours.bundle_of(shop.server(), shop.fetched("third").name)
+    bundle = bundle_of(shop.server(), shop.fetched("third").name)
     for path in (bundle, bundle.with_suffix(".new"), bundle.with_suffix(".old"), shop.folder):
         add(path, "third")
-    static_files.forget(shop.server(), bundle)
+    static_files.remove(shop.server(), bundle)
     assert served(shop) == {"second"}

@@ -129,7 +129,7 @@ def test_command(shop, monkeypatch, argv):
     """The command line passes --force."""
     calls = []
     monkeypatch.chdir(shop.folder)
-    monkeypatch.setattr(main, "Runner", lambda dry: FakeRunner(dry=dry, docker=shop.docker))
+    monkeypatch.setattr(main, "Runner", lambda is_dry_run: FakeRunner(is_dry_run, docker=shop.docker))
     monkeypatch.setattr(certificates, "certificates", lambda _server, force: calls.append(force))
     assert main.main(argv) == 0
     assert calls == ["--force" in argv]

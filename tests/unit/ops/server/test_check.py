@@ -43,13 +43,13 @@ def test_warn(shop, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "    WARN pooler: a statement may take 2000 ms. Make it anew." in lines
     assert any(line.startswith("    WARN offsite: ") for line in lines)
-    counts = next(line for line in lines if line.startswith("  check done"))
+    counts = next(line for line in lines if line.startswith("  preflight done"))
     assert re.search(r"\d+ PASS, \d+ WARN$", counts)
 
 
 def test_fail(shop, capsys):
     """A failure stops the deploy, with reason and remedy, before a migration or a new container."""
-    with pytest.raises(OpsError, match="deploy stopped at “check”"):
+    with pytest.raises(OpsError, match="deploy stopped at “preflight”"):
         shop.deploy(shop.fetched("second", findings=json.dumps([WARNED, FAILED])))
     assert "    FAIL connections: 208 connections = … Lower WEB_REPLICAS." in capsys.readouterr().out.splitlines()
     assert (shop.users_meet, shop.running, shop.history[-1]) == ("first", ["first"], ("deploy", "second", "failed"))
@@ -66,7 +66,7 @@ def test_no_script(shop, capsys):
 @pytest.mark.parametrize("printed", ["", "Deprecated: …\n[]", "[1]", '[{"check": "rights"}]'])
 def test_invalid_output(shop, capsys, printed):
     """Invalid output of the check fails the deploy."""
-    with pytest.raises(OpsError, match="stopped at “check”"):
+    with pytest.raises(OpsError, match="stopped at “preflight”"):
         shop.deploy(shop.fetched("second", findings=printed))
     assert shop.users_meet == "first"
     assert "printed no list of findings" in capsys.readouterr().out
@@ -75,7 +75,7 @@ def test_invalid_output(shop, capsys, printed):
 def test_failed_run(shop, capsys):
     """A check that fails to run stops the deploy, with its output."""
     shop.docker.fail = failing(CHECK_SCRIPT)
-    with pytest.raises(OpsError, match="stopped at “check”"):
+    with pytest.raises(OpsError, match="stopped at “preflight”"):
         shop.deploy(shop.fetched("second"))
     assert "it is broken" in capsys.readouterr().out
 
@@ -115,7 +115,7 @@ def test_server_failure(shop, monkeypatch, capsys):
 def test_server_failure_that_stops(shop, monkeypatch, capsys):
     """A failure that a deploy would make worse stops it before any change."""
     fails(monkeypatch, "disk", "stops")
-    with pytest.raises(OpsError, match="deploy stopped at “check”"):
+    with pytest.raises(OpsError, match="deploy stopped at “preflight”"):
         shop.deploy(shop.fetched("second"))
     assert "    FAIL disk: it is broken. Mend it." in capsys.readouterr().out.splitlines()
     assert shop.users_meet == "first"
@@ -132,7 +132,7 @@ def test_check_skipped_in_a_deploy(shop, monkeypatch, capsys):
 def report(shop, monkeypatch, capsys):
     """Return a function that runs `ops check` and returns its exit code and output."""
     monkeypatch.chdir(shop.folder)
-    monkeypatch.setattr(main, "Runner", lambda dry: FakeRunner(dry=dry, docker=shop.docker))
+    monkeypatch.setattr(main, "Runner", lambda is_dry_run: FakeRunner(is_dry_run, docker=shop.docker))
     monkeypatch.setattr(registry, "CHECKS", ())
 
     def run(*argv, **behaviour):

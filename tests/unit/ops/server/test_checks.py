@@ -101,7 +101,7 @@ def set_free(monkeypatch):
         usage = SimpleNamespace(free=free * GIB, total=100 * GIB)
         monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
         monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_files=1000, f_favail=inodes))
-        monkeypatch.setattr("ops.release.preflight.FREE_BYTES", 2 * GIB)
+        monkeypatch.setattr("ops.server.disk.FREE_BYTES", 2 * GIB)
 
     return apply
 

@@ -7,9 +7,8 @@ import stat
 import pytest
 
 from ops.errors import OpsError, PreconditionError
-from ops.release import preflight
-from ops.release.traffic import Traffic
-from ops.server import FILE, Server, certificates, credentials, init
+from ops.release.state import Traffic
+from ops.server import FILE, Server, certificates, credentials, disk, init
 from tests.support.ops.fake_server import FakeDocker, FakeRunner
 from tests.support.ops.faults import failing
 
@@ -42,7 +41,7 @@ class NewServer:
 @pytest.fixture
 def new(tmp_path, monkeypatch):
     """A new server with disk space."""
-    monkeypatch.setattr(preflight, "FREE_BYTES", 0)
+    monkeypatch.setattr(disk, "FREE_BYTES", 0)
     (tmp_path / "shop").mkdir()
     return NewServer(tmp_path / "shop")
 
@@ -131,7 +130,7 @@ def test_failed_certificate(new, monkeypatch):
 @pytest.mark.parametrize("name", ["Shop", "my shop", "_shop"])
 def test_folder(tmp_path, monkeypatch, name):
     """A folder name that is no valid project name is refused."""
-    monkeypatch.setattr(preflight, "FREE_BYTES", 0)
+    monkeypatch.setattr(disk, "FREE_BYTES", 0)
     (tmp_path / name).mkdir()
     new = NewServer(tmp_path / name)
     with pytest.raises(PreconditionError, match=name):
@@ -155,7 +154,7 @@ def test_compose(new, version, accepted):
 
 def test_full_disk(new, monkeypatch):
     """A full disk is refused before anything is written."""
-    monkeypatch.setattr(preflight, "FREE_BYTES", 2**80)
+    monkeypatch.setattr(disk, "FREE_BYTES", 2**80)
     with pytest.raises(PreconditionError, match="are free"):
         new.init("shop.example")
     assert new.files() == {}

@@ -44,7 +44,7 @@ def test_interrupted(shop, look, at_step):
         shop.deploy(shop.fetched("second"))
     assert look()["interrupted"]
     assert "the last command was interrupted" in status.text(look())
-    shop.mend()
+    shop.recover()
     assert not look()["interrupted"]
 
 

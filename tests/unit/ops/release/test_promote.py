@@ -3,7 +3,7 @@
 import pytest
 
 from ops.errors import OpsError, PreconditionError
-from ops.release.traffic import Traffic
+from ops.release.state import Traffic
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_without_one(shop, command):
 def test_after_an_abort(watched):
     """What was aborted cannot be promoted."""
     watched.abort()
-    with pytest.raises(PreconditionError, match="No canary"):
+    with pytest.raises(PreconditionError, match="no canary"):
         watched.promote()
 
 

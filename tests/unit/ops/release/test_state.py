@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.errors import OpsError
-from ops.release import traffic
-from ops.release.traffic import COLOURS, INTERNAL_URLS, Traffic
+from ops.release import state
+from ops.release.state import COLOURS, INTERNAL_URLS, Traffic
 from tests.support.helpers import ROOT
 
 SNIPPETS = ROOT / "nginx/snippets"
@@ -21,8 +21,8 @@ ANY = st.builds(Traffic, st.sampled_from(COLOURS), st.integers(0, 99))
 def test_round_trip(tmp_path_factory, wanted):
     """What is written is what is read."""
     path = tmp_path_factory.mktemp("traffic") / "active-colour.conf"
-    traffic.write(path, wanted)
-    assert traffic.read(path) == wanted
+    state.write_traffic(path, wanted)
+    assert state.read_traffic(path) == wanted
 
 
 @given(wanted=ANY)
@@ -46,21 +46,21 @@ def test_foreign_text(tmp_path, text):
     """A file that says something else is not guessed at."""
     (tmp_path / "active-colour.conf").write_text(text, encoding="utf-8")
     with pytest.raises(OpsError, match="ops init"):
-        traffic.read(tmp_path / "active-colour.conf")
+        state.read_traffic(tmp_path / "active-colour.conf")
 
 
 def test_missing(tmp_path):
     """Nor is one that is not there; the message says what to do."""
     with pytest.raises(OpsError, match="ops init"):
-        traffic.read(tmp_path / "active-colour.conf")
+        state.read_traffic(tmp_path / "active-colour.conf")
 
 
 def test_replaced_whole(tmp_path):
     """Whoever has the old file open goes on reading all of it."""
     path = tmp_path / "active-colour.conf"
-    traffic.write(path, Traffic("blue"))
+    state.write_traffic(path, Traffic("blue"))
     with path.open(encoding="utf-8") as old:
-        traffic.write(path, Traffic("green", 10))
+        state.write_traffic(path, Traffic("green", 10))
         assert old.read() == Traffic("blue").text()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -68,22 +68,22 @@ def test_replaced_whole(tmp_path):
 def test_full_disk(tmp_path, monkeypatch):
     """Where the new text cannot be written out, the old one stays."""
     path = tmp_path / "active-colour.conf"
-    traffic.write(path, Traffic("blue"))
+    state.write_traffic(path, Traffic("blue"))
 
     def fsync(_descriptor):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match="No space"):
-        traffic.write(path, Traffic("green"))
-    assert traffic.read(path) == Traffic("blue")
+        state.write_traffic(path, Traffic("green"))
+    assert state.read_traffic(path) == Traffic("blue")
 
 
 def test_nginx_may_read_it(tmp_path):
     """Nginx runs as a user of its own and reads the file, whatever the umask of the person who deploys."""
     before = os.umask(0o077)
     try:
-        traffic.write(tmp_path / "active-colour.conf", Traffic("blue"))
+        state.write_traffic(tmp_path / "active-colour.conf", Traffic("blue"))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "active-colour.conf").stat().st_mode) == 0o644

@@ -1,0 +1,128 @@
+"""The steps of a deploy as one list; rollback, canary, promote and abort are selections from it.
+
+A step that fails runs its undo, which covers the steps before it too. After a kill, the next command reads the journal
+and does the same from this list (recovery.py). From `record` on, all traffic is on the verified release: nothing is
+undone, and the next command finishes the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Callable
+
+from ops import progress
+from ops.docker import nginx
+from ops.docker.one_offs import remove_one_offs
+from ops.errors import Interrupted, OpsError
+from ops.progress import echo
+from ops.release import canary, colours, migrate, preflight, static_files, traffic
+from ops.release.deployment import Deployment
+from ops.server import Server
+
+
+def nothing(_: object) -> None:
+    """Require or undo nothing."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what must hold before the operation begins, what the step does, and how to undo it."""
+
+    name: str
+    action: Callable[[Deployment], str]  # returns a note for the output
+    undo: Callable[[Deployment], None] = nothing
+    precondition: Callable[[Server], None] = nothing
+    is_verified: bool = False  # all traffic is on the verified release: finish, never undo
+
+
+STEPS = (
+    Step("preflight", preflight.run),
+    Step("migrate", migrate.run),  # each undo removes one-off containers, so a migration that still runs too
+    Step("static", static_files.run),
+    Step("start", colours.start, undo=traffic.stop_idle, precondition=traffic.require_no_canary),
+    Step("ready", colours.await_ready, undo=traffic.stop_idle),
+    Step("smoke", traffic.smoke, undo=traffic.stop_idle),
+    Step("canary", canary.run, undo=traffic.revert),
+    Step("switch", traffic.switch, undo=traffic.revert),
+    Step("verify", traffic.verify, undo=traffic.revert),
+    Step("record", traffic.record, is_verified=True),
+    Step("drain", traffic.drain, is_verified=True),
+    Step("stop", traffic.stop_previous, is_verified=True),
+    Step("abort", traffic.abort, undo=traffic.revert),
+)
+BY_NAME = {step.name: step for step in STEPS}
+CUT_OVER = ("switch", "verify", "record", "drain", "stop")
+COMMANDS = {
+    "deploy": ("preflight", "migrate", "static", "start", "ready", "smoke", "canary", *CUT_OVER),
+    "canary": ("preflight", "migrate", "static", "start", "ready", "smoke", "canary"),
+    "promote": ("ready", "smoke", *CUT_OVER),
+    "abort": ("abort",),
+    "rollback": ("static", "start", "ready", "smoke", *CUT_OVER),
+}
+
+
+def require_preconditions(server: Server, command: str) -> None:
+    """Raise PreconditionError unless every step of the command may begin."""
+    for name in COMMANDS[command]:
+        BY_NAME[name].precondition(server)
+
+
+def run(deployment: Deployment) -> None:
+    """Run the command's steps; raises OpsError when one fails."""
+    names = COMMANDS[deployment.journal.command]
+    steps = [BY_NAME[name] for name in names if name != "canary" or deployment.request.canary]
+    deployment.save("begin")
+    try:
+        for step in steps:
+            deployment.save(step.name)
+            run_step(deployment, step)
+        deployment.record_once("ok")  # a canary and an abort have no `record` step
+    except (Exception, Interrupted, KeyboardInterrupt) as error:  # traffic comes first, whatever failed
+        fail(deployment, str(error) or type(error).__name__)
+        raise OpsError(
+            f"{deployment.journal.command} stopped at “{deployment.journal.step}”. {_outcome(deployment)}"
+        ) from error
+    deployment.close()
+
+
+def run_step(deployment: Deployment, step: Step) -> None:
+    """Run one step and print its duration and note."""
+    with progress.step(step.name) as report:
+        report.note = step.action(deployment)
+
+
+def fail(deployment: Deployment, error: str) -> None:
+    """Undo the failed step, unless the release is verified, and record the failure."""
+    step = deployment.journal.step
+    echo(f"  {step} FAILED: {error}")
+    if is_verified(step):
+        with contextlib.suppress(OSError):  # a full disk may be the failure
+            deployment.record("incomplete", step=step, detail=error[:500])
+        return
+    undo(deployment)
+    deployment.record("failed", step=step, detail=error[:500])
+    deployment.close()
+
+
+def is_verified(step: str) -> bool:
+    """Whether all traffic is on the verified new release when this step begins."""
+    return step in BY_NAME and BY_NAME[step].is_verified
+
+
+def undo(deployment: Deployment) -> None:
+    """Undo the step in the journal; what fails here is left to the next command's recovery."""
+    step = BY_NAME.get(deployment.journal.step)
+    try:
+        with progress.step("undo") as report:
+            remove_one_offs(deployment.server)
+            (step.undo if step else nothing)(deployment)
+            report.note = f"all traffic is on web-{deployment.journal.before}"
+    except (OpsError, OSError) as error:
+        raise OpsError(f"Undo failed: {error}\nRun: python3 -m ops status") from error
+
+
+def _outcome(deployment: Deployment) -> str:
+    if is_verified(deployment.journal.step):
+        return f"All traffic is on {deployment.release.commit}, verified; the next command finishes the rest."
+    return f"From outside, /health/version returns: {nginx.get_public(deployment.server, '/health/version')}"
