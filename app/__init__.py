@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from flask import Flask
 
 import config
-from app import auth, cli, routes
-from app.cache import decorator as cache
-from app.cache import invalidation
+from app import auth, cache, cli, routes
 from app.db import session
 from app.http import access_log, cache_control, errors, openapi, proxy, request_id, sessions, static_files
 from app.observability import http_metrics, logging, metrics, metrics_endpoint, probes, sentry, tracing
@@ -34,7 +32,6 @@ EXTENSIONS = (
     probes,
     session,
     cache,
-    invalidation,
     openapi,
     auth,
     static_files,

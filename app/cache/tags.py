@@ -1,6 +1,7 @@
-"""Tags: a random word each, that a write replaces; an entry is good only while the words it was made under stand.
+"""Tag versions: random values that a write replaces; an entry is valid while those it was made under are current.
 
-Words and not counters: a cache may evict a tag, and a counter that began anew at 1 would make old entries good again.
+Invalidation therefore searches and deletes nothing. Versions are random because a store may evict them: a counter that
+restarts at 1 would make old entries valid again.
 """
 
 import logging
@@ -8,59 +9,59 @@ import secrets
 import threading
 from collections.abc import Sequence
 
-from app.cache.stores.redis import Store, UnavailableError
+from app.cache.stores.base import Store, StoreUnavailableError
 
-EVERYTHING = "*"  # the tag that every entry has
-TAG_TTL = 86_400.0  # seconds; longer than any entry lives
+ALL = "*"  # the tag of every entry
+VERSION_TTL = 86_400.0  # seconds; longer than the lifetime of any entry
 
-known: set[str] = {EVERYTHING}  # each tag that a cached view has declared
+declared: set[str] = {ALL}  # the tags of all cached views
 
 log = logging.getLogger(__name__)
 
 
-class Tags:
-    """The words of all tags, over the store that all processes share."""
+class TagVersions:
+    """The current version of each tag, in the store that all processes share."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.unsent: dict[str, bytes] = {}
+        self.pending: dict[str, bytes] = {}
         self.lock = threading.Lock()
 
-    def forget(self, tags: Sequence[str]) -> bool:
-        """Make every entry with one of TAGS invalid, for all processes; return whether it is done.
+    def invalidate(self, tags: Sequence[str]) -> bool:
+        """Invalidate every entry with one of TAGS in all processes; return whether the store has accepted it.
 
-        What cannot be sent now is sent before this process reads the store again; until then the other processes'
-        entries end with their TTL.
+        If the store is unavailable, this process sends the new versions before it next reads the store. Until then
+        the other processes serve their entries, at most for their TTL.
         """
         with self.lock:
-            self.unsent.update((tag, _word()) for tag in tags)
+            self.pending.update((tag, _new_version()) for tag in tags)
         try:
-            self.send()
-        except UnavailableError:
-            log.warning("the cache is away; tags %s will be forgotten when it is back", sorted(tags))
+            self.send_pending()
+        except StoreUnavailableError:
+            log.warning("the cache is unavailable; tags %s will be invalidated when it is back", sorted(tags))
             return False
         return True
 
-    def send(self) -> None:
-        """Send the words that could not be sent when they were made; raise UnavailableError if they still cannot."""
-        if not self.unsent:
+    def send_pending(self) -> None:
+        """Send the versions that the store has not accepted yet."""
+        if not self.pending:
             return
         with self.lock:
-            sent = dict(self.unsent)
-        self.store.change({tag_key(tag): word for tag, word in sent.items()}, TAG_TTL)
-        with self.lock:  # a tag forgotten again meanwhile has another word, and stays
-            self.unsent = {tag: word for tag, word in self.unsent.items() if sent.get(tag) != word}
+            sent = dict(self.pending)
+        self.store.invalidate({tag_key(tag): version for tag, version in sent.items()}, VERSION_TTL)
+        with self.lock:  # a tag invalidated again meanwhile has another version and stays pending
+            self.pending = {tag: version for tag, version in self.pending.items() if sent.get(tag) != version}
 
-    def begin(self, keys: Sequence[str]) -> None:
-        """Give a word to each tag that has none, be it new or evicted."""
+    def create_missing(self, keys: Sequence[str]) -> None:
+        """Create a version for each new or evicted tag."""
         for key in keys:
-            self.store.add(key, _word(), TAG_TTL)
+            self.store.add(key, _new_version(), VERSION_TTL)
 
 
 def tag_key(tag: str) -> str:
-    """Return where a tag's word is kept; all releases share it, so that each one's writes reach the others' entries."""
+    """Return the store's key of a tag version; releases share it, so that each one's writes invalidate all entries."""
     return f"cache:tag:{tag}"
 
 
-def _word() -> bytes:
+def _new_version() -> bytes:
     return secrets.token_hex(8).encode()

@@ -4,7 +4,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from app.cache import decorator as cache
+from app.cache import current_cache
 from app.cli.guard import needs_database
 from app.services import samples
 
@@ -34,5 +34,5 @@ def seed(wanted: int, *, force: bool) -> None:
             bar.update(added)
     if missing:
         samples.analyze()
-        cache.current().forget(["products"])
+        current_cache().invalidate(["products"])
     click.echo(f"{len(missing)} added, {wanted} wanted.")

@@ -1,9 +1,11 @@
 """Strict parsing of request bodies and query strings: bad input gets a precise 4xx, never a 500."""
 
+import copy
+import functools
 import json
 from typing import Any
 
-from flask import Request
+from flask import Request, request
 from marshmallow import RAISE
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -12,12 +14,29 @@ from app.http.errors import Problem, field_error
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+MAX_REMEMBERED_QUERY = 256  # bytes
 
 
 class StrictParser(FlaskParser):
     """Requires the right media type and rejects unknown fields."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"query": RAISE, "json": RAISE}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parse_query = functools.lru_cache(maxsize=256)(self._parse_query)  # type: ignore[method-assign]
+
+    def parse(self, argmap: Any, req: Request | None = None, *, location: str | None = None, **options: Any) -> Any:
+        """Validate a repeated query once, as validation costs more than a hit in the response cache.
+
+        A query's schema must therefore depend on nothing but the query, and its values must not be modified.
+        """
+        if location != "query" or len(request.query_string) > MAX_REMEMBERED_QUERY:
+            return super().parse(argmap, req, location=location, **options)
+        return copy.copy(self._parse_query(argmap, request.query_string, **options))
+
+    def _parse_query(self, argmap: Any, _query: bytes, **options: Any) -> Any:
+        return super().parse(argmap, location="query", **options)
 
     def load_json(self, req: Request, schema: Any) -> Any:  # noqa: ARG002 - webargs' signature
         """Return the parsed body; raise 415 for another media type, 400 for invalid JSON."""

@@ -1,4 +1,4 @@
-"""/cache: what the cache did, and emptying it. Needs a token with the scope `cache`."""
+"""/cache: the size of the cache, and purging it. Needs a token with the scope `cache`."""
 
 from typing import Any
 
@@ -6,21 +6,20 @@ from flask import Response
 from marshmallow import Schema, fields
 
 from app.auth import require_scope
-from app.cache import decorator as cache
-from app.cache.stores.redis import UnavailableError
-from app.cache.tags import EVERYTHING, known
+from app.cache import current_cache
+from app.cache.stores.base import StoreUnavailableError
+from app.cache.tags import ALL, declared
 from app.http.conditional import no_content
 from app.http.errors import RETRY_AFTER, Problem, problem_response
 from app.http.openapi import ResourceBlueprint, document
 
-blp = ResourceBlueprint("cache", __name__, url_prefix="/cache", description="Watch and empty the cache.")
+blp = ResourceBlueprint("cache", __name__, url_prefix="/cache", description="Inspect and purge the response cache.")
 
 
 class Statistics(Schema):
-    """What all processes together counted since the store was last empty, to about a second ago."""
+    """The store. The metric `cache_requests_total` counts hits, misses and the other outcomes."""
 
-    backend = fields.String(required=True, metadata={"description": "redis, or process for the embedded one."})
-    totals = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    backend = fields.String(required=True, metadata={"description": "`redis`, or `process` for process memory."})
     keys = fields.Integer(required=True)
     bytes = fields.Integer(required=True)
 
@@ -30,8 +29,8 @@ class Statistics(Schema):
 @blp.response(200, Statistics)
 @blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def statistics() -> dict[str, Any]:
-    """Count the hits, misses, stale answers, refreshes and bypasses."""
-    return cache.current().statistics()
+    """Return the size of the cache."""
+    return current_cache().store.statistics()
 
 
 @blp.route("", methods=["DELETE"])
@@ -39,8 +38,8 @@ def statistics() -> dict[str, Any]:
 @blp.response(204)
 @blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def purge() -> Response:
-    """Make every cached answer invalid."""
-    return _purged(EVERYTHING)
+    """Invalidate every cached response."""
+    return _purge(ALL)
 
 
 @blp.route("/tags/<tag>", methods=["DELETE"])
@@ -49,18 +48,18 @@ def purge() -> Response:
 @blp.response(204)
 @blp.alt_response(503, "SERVICE_UNAVAILABLE")
 def purge_tag(tag: str) -> Response:
-    """Make the cached answers with one tag invalid; the list of products has the tag `products`."""
-    if tag not in known:
-        raise Problem(404, f"No cached answer has this tag. There are: {', '.join(sorted(known))}.")
-    return _purged(tag)
+    """Invalidate the cached responses with a tag; the product list has the tag `products`."""
+    if tag not in declared:
+        raise Problem(404, f"Unknown tag. Declared tags: {', '.join(sorted(declared))}.")
+    return _purge(tag)
 
 
-def _purged(tag: str) -> Response:
-    if not cache.current().forget([tag]):
-        raise UnavailableError
+def _purge(tag: str) -> Response:
+    if not current_cache().invalidate([tag]):
+        raise StoreUnavailableError
     return no_content()
 
 
-@blp.errorhandler(UnavailableError)
-def _away(_error: Exception) -> Response:
-    return problem_response(503, "The cache is away.", headers={"Retry-After": str(RETRY_AFTER)})
+@blp.errorhandler(StoreUnavailableError)
+def _unavailable(_error: Exception) -> Response:
+    return problem_response(503, "The cache is unavailable.", headers={"Retry-After": str(RETRY_AFTER)})

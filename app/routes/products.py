@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from flask import Response, request, url_for
 
 from app.auth import require_scope
-from app.cache.decorator import cached
+from app.cache import cached
 from app.http import pagination
 from app.http.conditional import evaluate_if_none_match, json_response, no_content, require_if_match
 from app.http.errors import Problem, field_error, problem_response
@@ -43,9 +43,9 @@ IF_MATCH_ERRORS = (404, 412, 428)
 
 
 @blp.route("")
-@cached(ttl=30, tags=("products",), query=ProductQuery, public=True)
 @document(headers=[IF_NONE_MATCH], responses=[304])
 @blp.arguments(ProductQuery, location="query")
+@cached(ttl=30, tags=("products",), public=True)
 @blp.response(200, ProductPage, headers=ETAG)
 def index(query: dict[str, Any]) -> Response:
     """List products, one page at a time; the `Link` header with `rel="next"` leads to the next page."""
@@ -54,7 +54,7 @@ def index(query: dict[str, Any]) -> Response:
     next_cursor = pagination.encode(sort, *page.position(sort)) if page.has_next else None
     headers = {"Cache-Control": SHARED}
     if next_cursor:
-        headers["Link"] = f'<{_next_url(next_cursor)}>; rel="next"'
+        headers["Link"] = f'<{_next_url(query, next_cursor)}>; rel="next"'
     return json_response({"items": [render(row) for row in page.rows], "next_cursor": next_cursor}, headers=headers)
 
 
@@ -126,9 +126,9 @@ def _decode_cursor(query: dict[str, Any]) -> tuple[Any, int] | None:
         raise Problem(422, "The query is not valid.", [field_error("query", "cursor", str(error))]) from error
 
 
-def _next_url(cursor: str) -> str:
-    """Return the next page's URL without scheme and host, so that the cached bytes suit every client."""
-    return f"{request.path}?{urlencode({**request.args, 'cursor': cursor})}"
+def _next_url(query: dict[str, Any], cursor: str) -> str:
+    """Return the next page's URL, without host and from validated parameters: all clients share the cached bytes."""
+    return f"{request.path}?{urlencode({**query, 'cursor': cursor})}"
 
 
 @blp.errorhandler(products.ProductNotFoundError)

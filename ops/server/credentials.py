@@ -29,7 +29,7 @@ RESTIC = "# NAME='value', a line each, such as AWS_ACCESS_KEY_ID and AWS_SECRET_
 
 # The cache's keys and invalidation channel, and the commands that app/cache/stores/ sends.
 CACHE_PERMISSIONS = (
-    "resetkeys ~cache:* resetchannels &cache:changed -@all +mget +set +del +hincrby +hgetall +dbsize +info +ping "
+    "resetkeys ~cache:* resetchannels &cache:changed -@all +mget +set +del +dbsize +info +ping "
     "+publish +subscribe +unsubscribe +hello +auth +select +client|setinfo +client|setname"
 )
 SESSIONS_PERMISSIONS = "~* resetchannels -@all +@read +@write +@connection +@transaction +@scripting -@dangerous +info"

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import delete
 
 from app import create_app
-from app.cache import decorator as cache
+from app.cache import current_cache
+from app.cache.tags import ALL
 from app.extensions import db
 from app.models import ApiToken, IdempotencyKey, Product
 from app.services import tokens
@@ -162,7 +163,7 @@ def wipe(app):
         with db.engine.begin() as connection:
             for model in (IdempotencyKey, Product, ApiToken):
                 connection.execute(delete(model))
-        cache.current().forget([cache.EVERYTHING])
+        current_cache().invalidate([ALL])
 
 
 @pytest.fixture

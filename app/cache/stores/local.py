@@ -1,126 +1,100 @@
-"""Answers that this process read from Redis, kept until somebody says that what they are made of changed.
+"""Copies of what this process has read from Redis, so that a hit needs no round trip.
 
-A hit then costs no round trip. Whoever changes a tag's word publishes that in the same step; each process looks at its
-subscription before it answers, so what was published before a request came is known to it. Without a subscription
-nothing is kept.
+Each process subscribes to invalidations and applies those received before it serves a copy. A request that starts after
+an invalidation was published therefore never gets an older response. Without a subscription there are no copies.
 """
 
+import logging
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
 
-from app.cache.entry import Entry
+from app.cache.stores.memory import MemoryStore
+from app.cache.stores.redis import RedisStore
+from app.cache.stores.subscription import Subscription
 
-CHANNEL = "cache:changed"
 MAX_BYTES = 16 * 2**20
-BUSY = 0.02  # seconds
-NEVER = -1  # no count of changes is ever so: what was read is not kept
-QUIET = 1.0  # seconds without a word on the subscription, after which it must show that it lives
+COPY_TTL = 60.0
+LOCK_TIMEOUT = 0.02  # seconds
+RESUBSCRIBE_DELAY = 60.0
+
+log = logging.getLogger(__name__)
 
 
-class NearCache:
-    """Entries by key and words by tag, for one process and all of its threads. Calls may raise redis.RedisError."""
+class LocalStore:
+    """Serves repeated reads of a shared store from process memory."""
 
-    def __init__(self, client: Any, max_bytes: int = MAX_BYTES) -> None:
-        self.client = client
-        self.max_bytes = max_bytes
-        self.bytes = 0
-        self.entries: OrderedDict[str, Entry] = OrderedDict()
-        self.words: dict[str, str] = {}
-        self.changes = 0  # grows with each message: a word read before one arrived may be an old one
-        self.subscription: Any = None
-        self.heard = 0.0
+    def __init__(self, shared: RedisStore, max_bytes: int = MAX_BYTES) -> None:
+        self.shared = shared
+        self.subscription = Subscription(shared.client)
+        self.copies = MemoryStore(max_bytes)
+        self.generation = 0  # grows with each invalidation: a value read before it may be outdated
+        self.subscribe_at = 0.0
         self.lock = threading.Lock()
 
-    def look(self, key: str, tags: Sequence[str]) -> tuple[Entry | None, int]:
-        """Return the entry if every tag still has the word that it was made under, and the count of changes seen."""
-        if not self.lock.acquire(timeout=BUSY):
-            return None, NEVER  # another thread waits for Redis; none shall wait behind it
+    def get_many(self, keys: Sequence[str], *, consistent: bool = False) -> list[bytes | None]:
+        generation = self._synchronize()
+        if generation is not None and not consistent:
+            values = self.copies.get_many(keys)
+            if None not in values:
+                return values
+        values = self.shared.get_many(keys)
+        if generation is not None:
+            self._copy(keys, values, generation)
+        return values
+
+    def add(self, key: str, value: bytes, ttl: float) -> bool:
+        return self.shared.add(key, value, ttl)
+
+    def set(self, key: str, value: bytes, ttl: float) -> None:
+        self.shared.set(key, value, ttl)
+        self.copies.delete(key)
+
+    def delete(self, key: str) -> None:
+        self.shared.delete(key)
+        self.copies.delete(key)
+
+    def invalidate(self, versions: Mapping[str, bytes], ttl: float) -> None:
+        self.shared.invalidate(versions, ttl)  # this process receives its own message, too
+
+    def statistics(self) -> dict[str, Any]:
+        return self.shared.statistics()
+
+    def _synchronize(self) -> int | None:
+        """Apply the invalidations received so far; return the generation, or None if copies cannot be used now."""
+        if time.monotonic() < self.subscribe_at or self.shared.breaker.state == "open":
+            return None
+        if not self.lock.acquire(timeout=LOCK_TIMEOUT):
+            return None  # another thread waits for Redis; do not wait behind it
         try:
-            self._listen()
-            entry = self.entries.get(key)
-            if entry is None or entry.words != [self.words.get(tag) for tag in tags]:
-                return None, self.changes
-            self.entries.move_to_end(key)
-            return entry, self.changes
+            for key in self.subscription.receive():
+                self.copies.delete(key)
+                self.generation += 1
+        except redis.ResponseError as error:
+            self._reset()
+            log.warning("Redis refuses the subscription (%s); its values are not copied", error)
+            self.subscribe_at = time.monotonic() + RESUBSCRIBE_DELAY
+            return None
+        except redis.RedisError as error:
+            self._reset()
+            self.shared.fail(error)
         finally:
             self.lock.release()
+        return self.generation
 
-    def keep(self, key: str, entry: Entry | None, tags: Sequence[str], words: Sequence[str], seen: int) -> None:
-        """Keep what was just read from Redis, unless a change was published after SEEN was counted."""
+    def _copy(self, keys: Sequence[str], values: Sequence[bytes | None], generation: int) -> None:
         with self.lock:
-            if self.subscription is None or seen != self.changes:
+            if generation != self.generation:
                 return
-            self.words.update(zip(tags, words, strict=True))
-            if entry is not None:
-                self._put(key, entry)
+            for key, value in zip(keys, values, strict=True):
+                if value is not None:
+                    self.copies.set(key, value, COPY_TTL)
 
-    def _put(self, key: str, entry: Entry) -> None:
-        self._drop(key)
-        if entry.size > self.max_bytes:
-            return
-        self.entries[key] = entry
-        self.bytes += entry.size
-        while self.bytes > self.max_bytes:
-            self._drop(next(iter(self.entries)))
-
-    def _drop(self, key: str) -> None:
-        if key in self.entries:
-            self.bytes -= self.entries.pop(key).size
-
-    def _listen(self) -> None:
-        """Take in what was published; when the subscription is lost, forget everything and begin anew."""
-        try:
-            if self.subscription is None:
-                self._subscribe()
-            while self.subscription.connection.can_read(timeout=0):
-                self._take(self.subscription.get_message(timeout=0))
-            if time.monotonic() - self.heard > QUIET:
-                self._ping()
-        except (redis.RedisError, OSError) as error:
-            self._forget_all()
-            if isinstance(error, redis.RedisError):
-                raise
-            raise redis.ConnectionError("the subscription is lost") from error
-
-    def _subscribe(self) -> None:
-        self._forget_all()
-        self.subscription = self.client.pubsub()
-        self.subscription.subscribe(CHANNEL)
-        self._wait_for("subscribe")
-
-    def _ping(self) -> None:
-        """Make sure that a silent subscription is not a dead one: a network can lose a connection without a word."""
-        self.subscription.ping()
-        self._wait_for("pong")
-
-    def _wait_for(self, kind: str) -> None:
-        timeout = self.client.connection_pool.connection_kwargs["socket_timeout"]
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            message = self.subscription.get_message(timeout=left)
-            self._take(message)
-            if message and message["type"] == kind:
-                return
-        raise redis.TimeoutError(f"no {kind} within {timeout} s")
-
-    def _take(self, message: dict[str, Any] | None) -> None:
-        if message:
-            self.heard = time.monotonic()
-        if message and message["type"] == "message":
-            self.changes += 1
-            for tag in message["data"].decode().split():
-                self.words.pop(tag, None)
-
-    def _forget_all(self) -> None:
-        self.changes += 1
-        self.entries.clear()
-        self.words.clear()
-        self.bytes = 0
-        if self.subscription is not None:
-            self.subscription.close()
-            self.subscription = None
+    def _reset(self) -> None:
+        """Discard the copies: an invalidation may have been lost with the subscription."""
+        self.generation += 1
+        self.copies.clear()
+        self.subscription.close()

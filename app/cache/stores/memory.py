@@ -1,26 +1,25 @@
-"""The cache's store in one process: the embedded run needs no Redis."""
+"""A store in process memory, for a deployment without Redis and for copies of what Redis holds."""
 
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from app.cache.entry import Entry
+OVERHEAD = 350  # bytes that Python uses for a key and its value besides their characters
 
 
 class MemoryStore:
-    """The same in one process: at most MAX_BYTES of values, the least recently used dropped first."""
+    """Holds at most MAX_BYTES and evicts the least recently used keys."""
 
     def __init__(self, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.max_bytes = max_bytes
         self.clock = clock
         self.values: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self.bytes = 0
-        self.totals: Counter[str] = Counter()
         self.lock = threading.Lock()
 
-    def read(self, keys: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str], *, consistent: bool = False) -> list[bytes | None]:  # noqa: ARG002 - always is
         with self.lock:
             return [self._get(key) for key in keys]
 
@@ -28,59 +27,55 @@ class MemoryStore:
         with self.lock:
             if self._get(key) is not None:
                 return False
-            self._put(key, value, ttl)
+            self._set(key, value, ttl)
             return True
 
-    def write(self, key: str, value: bytes, ttl: float, *, unlock: str) -> None:
+    def set(self, key: str, value: bytes, ttl: float) -> None:
         with self.lock:
-            self._put(key, value, ttl)
-            self._drop(unlock)
+            self._set(key, value, ttl)
 
-    def change(self, words: Mapping[str, bytes], ttl: float) -> None:
+    def delete(self, key: str) -> None:
         with self.lock:
-            for tag, word in words.items():
-                self._put(tag, word, ttl)
+            self._delete(key)
 
-    def recall(self, key: str, tags: Sequence[str]) -> tuple[Entry | None, int]:  # noqa: ARG002 - it is all as near
-        return None, 0
-
-    def remember(self, key: str, entry: Entry | None, tags: Sequence[str], words: Sequence[str], seen: int) -> None:
-        """Everything is in this process already."""
-
-    def remove(self, key: str) -> None:
+    def invalidate(self, versions: Mapping[str, bytes], ttl: float) -> None:
         with self.lock:
-            self._drop(key)
+            for key, version in versions.items():
+                self._set(key, version, ttl)
 
-    def count(self, counts: Mapping[str, int]) -> None:
+    def clear(self) -> None:
+        """Delete every key."""
         with self.lock:
-            self.totals.update(counts)
+            self.values.clear()
+            self.bytes = 0
 
-    def describe(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, Any]:
         with self.lock:
-            return {"backend": "process", "totals": dict(self.totals), "keys": len(self.values), "bytes": self.bytes}
-
-    def ping(self) -> str:
-        return "connected"
+            return {"backend": "process", "keys": len(self.values), "bytes": self.bytes}
 
     def _get(self, key: str) -> bytes | None:
         if key not in self.values:
             return None
-        expires, value = self.values[key]
-        if expires <= self.clock():
-            self._drop(key)
+        expires_at, value = self.values[key]
+        if expires_at <= self.clock():
+            self._delete(key)
             return None
         self.values.move_to_end(key)
         return value
 
-    def _put(self, key: str, value: bytes, ttl: float) -> None:
-        self._drop(key)
-        if len(value) > self.max_bytes:
+    def _set(self, key: str, value: bytes, ttl: float) -> None:
+        self._delete(key)
+        if _size(key, value) > self.max_bytes:
             return
         self.values[key] = (self.clock() + ttl, value)
-        self.bytes += len(value)
+        self.bytes += _size(key, value)
         while self.bytes > self.max_bytes:
-            self._drop(next(iter(self.values)))
+            self._delete(next(iter(self.values)))
 
-    def _drop(self, key: str) -> None:
+    def _delete(self, key: str) -> None:
         if key in self.values:
-            self.bytes -= len(self.values.pop(key)[1])
+            self.bytes -= _size(key, self.values.pop(key)[1])
+
+
+def _size(key: str, value: bytes) -> int:
+    return len(key) + len(value) + OVERHEAD

@@ -1,16 +1,16 @@
-"""A Valkey that gives the application few rights: it caches with those that it has."""
+"""A Valkey user with few rights: the application caches as far as they allow."""
 
 from tests.support.integration.client import ask
 
 
-def test_without_a_subscription(serve, postgres_url, valkey):
-    """A user who may not subscribe still has the cache; only the copies near by are missing."""
+def test_no_right_to_subscribe(serve, postgres_url, valkey):
+    """A user that may not subscribe has the shared cache, without local copies."""
     if not valkey.running():
         valkey.start()
     with valkey.client() as client:
         rights = ("on", ">few-rights", "~cache:*", "resetchannels", "+@all")
         client.execute_command("ACL", "SETUSER", "few", *rights)
     server = serve(postgres_url, valkey.url.replace("redis://", "redis://few:few-rights@"))
-    answers = [ask(server.port, "GET", "/api/products?limit=7") for _ in range(3)]
-    assert [answer.status for answer in answers] == [200] * 3
-    assert all("hit" in answer.cache for answer in answers[1:])
+    responses = [ask(server.port, "GET", "/api/products?limit=7") for _ in range(3)]
+    assert [response.status for response in responses] == [200] * 3
+    assert all("hit" in response.cache for response in responses[1:])

@@ -7,7 +7,7 @@ import redis
 from flask import Response, request
 from sqlalchemy import text
 
-from app.cache import decorator as cache
+from app.cache import current_cache
 from app.extensions import db
 from wsgi import app
 
@@ -46,7 +46,7 @@ def redis_url():
 
 def redis_command():
     """redis-py quotes the command of a pipeline."""
-    pipe = cache.current().store.client.pipeline()
+    pipe = current_cache().store.shared.client.pipeline()
     pipe.set("key", secret())
     pipe.lpush("key", secret())
     pipe.execute()

@@ -4,11 +4,13 @@ import json
 from contextlib import suppress
 
 import pytest
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow import Schema, fields
 
 from app.http.errors import Problem
-from app.http.parsing import parse
+from app.http.parsing import StrictParser, parse
 
 INVALID = {
     "empty": (b"", "Expecting value, line 1 column 1."),
@@ -52,3 +54,33 @@ def test_any_bytes(body):
     """Any bytes give a value or raise a Problem."""
     with suppress(Problem):
         parse(body)
+
+
+class CountingField(fields.Integer):
+    """Counts how often it validates."""
+
+    calls = 0
+
+    def _deserialize(self, *arguments, **options):
+        CountingField.calls += 1
+        return super()._deserialize(*arguments, **options)
+
+
+class Query(Schema):
+    """One parameter."""
+
+    size = CountingField()
+
+
+@pytest.mark.parametrize(("second", "calls"), [("size=1", 1), ("size=2", 2)])
+def test_repeated_query_is_validated_once(monkeypatch, second, calls):
+    """The parser validates each query once, and returns separate results."""
+    monkeypatch.setattr(CountingField, "calls", 0)
+    parser = StrictParser()
+    results = []
+    for query in ("size=1", second):
+        with Flask("parsing").test_request_context(f"/?{query}"):
+            results.append(parser.parse(Query, location="query"))
+            results[-1]["modified"] = True
+    assert (CountingField.calls, results[1]["size"]) == (calls, int(second[-1]))
+    assert results[0] is not results[1]

@@ -8,11 +8,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.cache.stores.redis import UnavailableError
+from app.cache.stores.base import StoreUnavailableError
 from app.db import engine, pool_metrics
 from app.db import session as database
+from tests.support.cache_app import CachedApp
 from tests.support.cache_fakes import FlakyStore, redis_store
-from tests.support.cache_site import Site
 
 REDIS = {
     "unavailable": redis.ConnectionError,
@@ -53,8 +53,8 @@ def test_redis(store, counted, kind, error):
     """Each failure of Redis is counted by its kind; what is not asked for a while, as that."""
     store.client.error = error
     for _ in range(5):
-        with pytest.raises(UnavailableError):
-            store.read(["a"])
+        with pytest.raises(StoreUnavailableError):
+            store.get_many(["a"])
     assert errors(counted, "redis") == {kind: 3, "circuit_open": 2}
 
 
@@ -63,12 +63,12 @@ def test_redis_breaker(store, counted):
     store.client.error = redis.ConnectionError()
     seen = []
     for _ in range(3):
-        with pytest.raises(UnavailableError):
-            store.read(["a"])
+        with pytest.raises(StoreUnavailableError):
+            store.get_many(["a"])
         seen.append(counted("circuit_breaker_open", backend="redis"))
     store.breaker.clock.now += 2
     store.client.error = None
-    store.read(["a"])
+    store.get_many(["a"])
     assert [*seen, counted("circuit_breaker_open", backend="redis")] == [0, 0, 1, 0]
 
 
@@ -98,32 +98,32 @@ def outcomes(counted):
 
 def test_cache(counted):
     """What the cache counts for everybody it counts here, and how long each computation took."""
-    site = Site()
+    cached_app = CachedApp()
     for path in ("/thing", "/thing", "/thing?x=1"):
-        site.get(path)
+        cached_app.get(path)
     assert outcomes(counted) == [1, 1, 0, 0, 1]
-    assert counted("cache_compute_duration_seconds_count") == site.calls == 2
+    assert counted("cache_compute_duration_seconds_count") == cached_app.calls == 2
 
 
 def test_cache_refresh(counted):
     """An expired answer that is made anew is a refresh."""
-    site = Site(ttl=0)
-    site.get()
-    site.get()
+    cached_app = CachedApp(ttl=0)
+    cached_app.get()
+    cached_app.get()
     assert outcomes(counted) == [0, 1, 0, 1, 0]
 
 
 def test_cache_away(counted):
     """Without its store the cache is gone around, once for each request."""
     store = FlakyStore()
-    store.away = True
-    Site(store=store).get()
+    store.unavailable = True
+    CachedApp(store=store).get()
     assert outcomes(counted) == [0, 0, 0, 0, 1]
 
 
 def test_failed_computation(counted):
     """A computation that fails took its time too."""
-    Site(lambda: 1 / 0).get()
+    CachedApp(lambda: 1 / 0).get()
     assert counted("cache_compute_duration_seconds_count") == 1
 
 

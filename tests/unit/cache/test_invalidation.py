@@ -1,4 +1,4 @@
-"""Writes forget what was made from their rows: after the commit, and only then."""
+"""Writes invalidate cached responses after the commit, and only then."""
 
 from contextlib import suppress
 
@@ -13,30 +13,30 @@ from app.models import ApiToken, Product
 MUG = {"sku": "MUG", "name": "Mug", "price": 1, "currency": "EUR"}
 
 
-class Forgotten:
-    """Takes the cache's place and remembers what it was told to forget, and whether the row could be seen by then."""
+class RecordingCache:
+    """Records the invalidated tags."""
 
     def __init__(self):
         self.tags = []
 
-    def forget(self, tags):
-        """Remember."""
+    def invalidate(self, tags):
+        """Record TAGS."""
         self.tags.append(tags)
 
 
 @pytest.fixture
 def cache(app):
-    """The stand-in, in an application whose database has the tables."""
+    """A recording cache, in an application whose database has the tables."""
     with app.app_context():
         with db.engine.begin() as connection:
             connection.execute(CreateTable(Product.__table__))
             connection.execute(CreateTable(ApiToken.__table__))
-        app.extensions["cache"] = Forgotten()
+        app.extensions["cache"] = RecordingCache()
         yield app.extensions["cache"]
 
 
 def add(**changes):
-    """Add a product in a transaction of its own."""
+    """Add a product in one transaction."""
     with transaction() as session:
         product = Product(**MUG | changes)
         session.add(product)
@@ -44,21 +44,21 @@ def add(**changes):
 
 
 def test_insert(cache):
-    """A new row ends what was made from its table."""
+    """An insert invalidates the model's tags."""
     add()
     assert cache.tags == [["products"]]
 
 
 def test_update(cache):
-    """So does a changed one."""
+    """An update invalidates them."""
     product = add()
     with transaction() as session:
         session.get(Product, product.id).price = 2
     assert cache.tags == [["products"]] * 2
 
 
-def test_update_to_the_same(cache):
-    """A change that changes nothing ends nothing."""
+def test_update_without_change(cache):
+    """An update to the same values invalidates nothing."""
     product = add()
     with transaction() as session:
         session.get(Product, product.id).price = MUG["price"]
@@ -66,7 +66,7 @@ def test_update_to_the_same(cache):
 
 
 def test_delete(cache):
-    """And a deleted one."""
+    """A delete invalidates them."""
     product = add()
     with transaction() as session:
         session.delete(session.get(Product, product.id))
@@ -74,8 +74,8 @@ def test_delete(cache):
 
 
 @pytest.mark.parametrize("statement", [update(Product).values(price=3), delete(Product)])
-def test_statement(cache, statement):
-    """A statement over many rows ends what was made from them, like a change of one."""
+def test_bulk_statement(cache, statement):
+    """A statement over many rows invalidates them."""
     add()
     with transaction() as session:
         session.execute(statement)
@@ -83,8 +83,8 @@ def test_statement(cache, statement):
 
 
 @pytest.mark.usefixtures("cache")
-def test_session_begun_by_a_read():
-    """A session that has read before the block is committed at the block's end all the same."""
+def test_transaction_after_read():
+    """`transaction` commits a session that has read before."""
     product = add()
     db.session.get(Product, product.id)
     add(sku="CUP")
@@ -92,16 +92,16 @@ def test_session_begun_by_a_read():
     assert db.session.query(Product).count() == 2
 
 
-def test_inner_block_is_part_of_the_outer(cache):
-    """A block in a block commits nothing by itself: what fails later takes it along."""
+def test_nested_transaction(cache):
+    """A nested `transaction` does not commit: an exception in the outer one rolls it back."""
     with suppress(KeyError), transaction():
         add()
         raise KeyError
     assert (db.session.query(Product).count(), cache.tags) == (0, [])
 
 
-def test_not_before_the_commit(cache):
-    """What is flushed is not yet there for others: they would put the old rows back."""
+def test_flush(cache):
+    """A flush invalidates nothing: other sessions would cache the old rows again."""
     with transaction() as session:
         session.add(Product(**MUG))
         session.flush()
@@ -110,7 +110,7 @@ def test_not_before_the_commit(cache):
 
 
 def test_rollback(cache):
-    """What is rolled back forgets nothing, neither then nor with the next commit."""
+    """A rollback discards the tags; the next commit does not invalidate them."""
     with suppress(ZeroDivisionError), transaction() as session:
         session.add(Product(**MUG))
         session.flush()
@@ -120,8 +120,8 @@ def test_rollback(cache):
     assert cache.tags == []
 
 
-def test_once(cache):
-    """Many rows of one transaction are one message."""
+def test_one_invalidation_per_transaction(cache):
+    """Several rows of a transaction are one invalidation."""
     with transaction() as session:
         session.add_all([Product(**MUG | {"sku": f"MUG-{number}"}) for number in range(3)])
         session.flush()
@@ -130,15 +130,15 @@ def test_once(cache):
 
 
 def test_read(cache):
-    """Reading forgets nothing."""
+    """A read invalidates nothing."""
     product = add()
     with transaction() as session:
         session.get(Product, product.id)
     assert len(cache.tags) == 1
 
 
-def test_listening_twice(cache, make_app):
-    """A second application in the process does not make the first forget twice."""
+def test_second_application(cache, make_app):
+    """A second application in the process does not register the listeners twice."""
     make_app()
     add()
     assert cache.tags == [["products"]]
