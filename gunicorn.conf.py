@@ -1,6 +1,6 @@
-"""Gunicorn's settings, each with its reason; https://docs.gunicorn.org/en/stable/settings.html explains them.
+"""Gunicorn settings and hooks; see https://docs.gunicorn.org/en/stable/settings.html.
 
-WEB_CONCURRENCY, GUNICORN_THREADS, HOST, PORT and DRAIN_SECONDS change what a deployment may want to change.
+The environment can override WEB_CONCURRENCY, GUNICORN_THREADS, HOST, PORT and DRAIN_SECONDS.
 """
 
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 from flask.cli import load_dotenv
 from gunicorn.glogging import Logger
 
-from app.observability import gunicorn_metrics, metrics, probes
+from app.observability import gunicorn_metrics, probes
 from app.observability import logging as logging_config
 from app.observability.gunicorn_metrics import (  # noqa: F401 - hooks
     child_exit,
@@ -26,25 +26,25 @@ from app.observability.gunicorn_metrics import (  # noqa: F401 - hooks
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def number(name, default, least, most):
-    """Read a whole number from the environment; stop with its name and range when it is none."""
+def read_integer(name, default, minimum, maximum):
+    """Read an integer from the environment; exit if it is invalid or out of range."""
     text = os.environ.get(name) or str(default)
-    if not text.isdecimal() or not least <= int(text) <= most:
-        raise SystemExit(f"{name}: {text!r} cannot be used. Give a whole number from {least} to {most}.")
+    if not text.isdecimal() or not minimum <= int(text) <= maximum:
+        raise SystemExit(f"{name}: {text!r} is invalid. Set an integer from {minimum} to {maximum}.")
     return int(text)
 
 
-def cpus(cgroup=CGROUP):
-    """Return how many CPUs this container may use: the cgroup's quota (v2, then v1), else what the scheduler allows.
+def count_cpus(cgroup=CGROUP):
+    """Return the CPUs available to this container: the cgroup quota (v2, then v1), else the scheduler affinity.
 
-    os.cpu_count() would count the host's, and a container of half a CPU on a host of 64 would start 129 workers.
+    os.cpu_count() returns the host's CPUs: half a CPU on a host of 64 would get 64 workers.
     """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, quota_v2(cgroup) or quota_v1(cgroup) or available)
+    return min(available, read_quota_v2(cgroup) or read_quota_v1(cgroup) or available)
 
 
-def quota_v2(cgroup):
-    """Return the CPUs that cpu.max grants (docs.kernel.org/admin-guide/cgroup-v2.html), None without a limit."""
+def read_quota_v2(cgroup):
+    """Return the CPUs in cpu.max (docs.kernel.org/admin-guide/cgroup-v2.html), None without a limit."""
     try:
         limit, period = (cgroup / "cpu.max").read_text().split()
         return None if limit == "max" else int(limit) / int(period)
@@ -52,8 +52,8 @@ def quota_v2(cgroup):
         return None
 
 
-def quota_v1(cgroup):
-    """Return the CPUs that cpu.cfs_quota_us grants, None without a limit."""
+def read_quota_v1(cgroup):
+    """Return the CPUs in cpu.cfs_quota_us, None without a limit."""
     try:
         limit = int((cgroup / "cpu/cpu.cfs_quota_us").read_text())
         return None if limit <= 0 else limit / int((cgroup / "cpu/cpu.cfs_period_us").read_text())
@@ -62,24 +62,24 @@ def quota_v1(cgroup):
 
 
 def default_workers():
-    """One process for each CPU and two at least, so that one can die; one if the cache lives inside the process."""
+    """Return one worker per CPU but at least two, so that one can die; one worker with the in-process cache."""
     if not (os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")):
         return 1
-    return max(2, math.ceil(cpus()))
+    return max(2, math.ceil(count_cpus()))
 
 
 class AppLogger(Logger):
-    """Gunicorn's own lines in the application's format. The access log stays off: the application writes it."""
+    """Formats Gunicorn's log as the application's. The access log is off: the application writes it."""
 
     def setup(self, cfg):
-        """Hand Gunicorn's loggers, and Python's warnings, to the application's configuration."""
+        """Apply the application's logging configuration to Gunicorn's loggers and to Python's warnings."""
         super().setup(cfg)
         logging.captureWarnings(capture=True)
         dictConfig(log_settings())
 
 
 def log_settings():
-    """Return the logging configuration; what is wrong in it, the application's own check names."""
+    """Return the logging configuration, with defaults for invalid values; the application reports those."""
     level, form = os.environ.get("LOG_LEVEL") or "INFO", os.environ.get("LOG_FORMAT")
     default = "text" if os.environ.get("FLASK_ENV") == "development" else "json"
     known = level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "INFO"
@@ -88,24 +88,23 @@ def log_settings():
 
 
 def on_starting(server):
-    """Let the workers keep what they count in files that they share, if the application, now loaded, counts."""
-    if metrics.book.on:
-        gunicorn_metrics.start(server, gunicorn_metrics.new_folder(worker_tmp_dir))
+    """Share metrics between the workers; the application is loaded by now."""
+    gunicorn_metrics.on_starting(server, worker_tmp_dir)
 
 
 def when_ready(server):
-    """On SIGTERM first say "not ready", go on serving for DRAIN_SECONDS, then stop as Gunicorn does.
+    """On SIGTERM fail the readiness probe, serve for DRAIN_SECONDS, then stop as Gunicorn does.
 
-    A load balancer needs that time to notice. A listening socket that closes before it did resets the connections that
-    wait in its queue. A second SIGTERM ends the wait.
+    A load balancer needs that time to notice. Closing the listening socket earlier would reset the connections in its
+    queue. A second SIGTERM ends the wait.
     """
 
     def stop(_signal, _frame):
-        signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm that rings while Python ends kills the process
+        signal.setitimer(signal.ITIMER_REAL, 0)  # SIGALRM during interpreter shutdown would kill the process
         server.signal(signal.SIGTERM, None)
 
     def drain(_signal, _frame):
-        probes.drain()
+        probes.start_draining()
         signal.signal(signal.SIGTERM, stop)
         signal.setitimer(signal.ITIMER_REAL, drain_seconds)
 
@@ -117,41 +116,40 @@ def when_ready(server):
 load_dotenv()
 
 wsgi_app = "wsgi:app"
-bind = f"{os.environ.get('HOST') or '0.0.0.0'}:{number('PORT', 8000, 1, 65535)}"
+bind = f"{os.environ.get('HOST') or '0.0.0.0'}:{read_integer('PORT', 8000, 1, 65535)}"
 
-# psycopg2 blocks while it waits, so threads overlap the waits; many more would only wait for the interpreter.
+# psycopg2 blocks, so threads overlap the waits; many more would only compete for the interpreter lock.
 worker_class = "gthread"
-workers = number("WEB_CONCURRENCY", default_workers(), 1, 256)
-threads = number("GUNICORN_THREADS", 4, 1, 64)
+workers = read_integer("WEB_CONCURRENCY", default_workers(), 1, 256)
+threads = read_integer("GUNICORN_THREADS", 4, 1, 64)
 
-# A worker takes only as many connections as it has threads; with the default of 1,000 one queues while another idles.
+# A worker accepts only as many connections as it has threads; with the default of 1,000 it queues while others idle.
 worker_connections = threads
 keepalive = 0
 
-# The application is loaded once, before the fork: a broken one never gets a worker, and its memory is shared.
+# Load the application once, before the fork: a broken application starts no worker, and workers share its memory.
 preload_app = True
 
-# Beats from worker to master; on a disk they would wait for the disk.
-memory = Path("/dev/shm")  # noqa: S108 - Gunicorn makes its file there with mkstemp
-worker_tmp_dir = str(memory) if memory.is_dir() else None
+# Worker heartbeat files: on a disk, heartbeats would block on I/O.
+shm = Path("/dev/shm")  # noqa: S108 - Gunicorn creates its files with mkstemp
+worker_tmp_dir = str(shm) if shm.is_dir() else None
 
-# A worker whose main loop says nothing for so long is killed. Under gthread that does not bound a request: the
-# timeouts of Postgres, of Redis and of the proxy do (DB_TIMEOUT < proxy_read_timeout).
+# Kill a worker whose main loop sends no heartbeat. Under gthread this does not limit a request: the timeouts of
+# Postgres, Redis and the proxy do (DB_TIMEOUT < proxy_read_timeout).
 timeout = 30
-# What a request in flight may take when the server stops; below the container's stop_grace_period.
+# Time for active requests to finish at shutdown; less than the container's stop_grace_period.
 graceful_timeout = 30
 
-# How long a stopping server still takes requests while it says that it is not ready; nobody balances load on a laptop.
-drain_seconds = number("DRAIN_SECONDS", 0 if os.environ.get("FLASK_ENV") == "development" else 5, 0, 300)
+# How long a stopping server accepts requests after its readiness probe fails; development has no load balancer.
+drain_seconds = read_integer("DRAIN_SECONDS", 0 if os.environ.get("FLASK_ENV") == "development" else 5, 0, 300)
 
-# As much as Gunicorn allows, and a little more than nginx lets through: nginx answers with a problem document, Gunicorn
-# with a page of HTML.
+# Gunicorn's maximum, slightly above nginx's limit: nginx responds with a problem document, Gunicorn with HTML.
 limit_request_line = 8190
 
-# Whom to believe about the client is the application's ProxyFix alone.
+# Only the application's ProxyFix evaluates forwarded headers.
 forwarded_allow_ips = ""
 
-# The socket for gunicornc would be made in a home directory that a read-only container does not have.
+# gunicornc's control socket needs a writable home directory, which a read-only container lacks.
 control_socket_disable = True
 
 logger_class = AppLogger

@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md from the declarations of metrics; --check compares instead."""
+"""Write docs/metrics.md from the metric declarations; --check compares instead."""
 
 import sys
 from pathlib import Path
@@ -14,34 +14,34 @@ PAGE = ROOT / "docs/metrics.md"
 INTRODUCTION = """\
 # Metrics
 
-Made by `scripts/metrics_page.py` from `app/observability/metric_declarations.py`: change that, and run the script with
-`.venv/bin/python`.
+`scripts/metrics_page.py` generates this page from `app/observability/metric_declarations.py`. Edit the declarations,
+then run the script with `.venv/bin/python`.
 
-Each container of the application says what it has counted at `/metrics` on its own port, in Prometheus' text format,
-added up over its workers. Counters go on when a worker dies, however that happens, and begin anew with the container.
-Ask every container by its address; the edge answers 404 for that path, and the application does when the request came
-through a proxy. Where no proxy stands in front, whoever reaches the port can read it. `METRICS=off` switches all of it
-off; `scripts/bench_cost.py` measures what that saves.
+Each application container serves its metrics at `/metrics` on its own port, in Prometheus' text format, summed over its
+workers. Counters survive the death of a worker and restart from zero with the container. Scrape every container by its
+IP address. The edge responds 404 for this path, and so does the application to a request that a proxy forwarded.
+Without a proxy, anyone who reaches the port can read the metrics. `METRICS=off` disables them; `scripts/bench_cost.py`
+measures what they cost.
 
-A request is counted when the last of its answer is handed to the server. So what a client was answered was counted; of
-what was counted only the answer that a worker was sending when it was killed has reached nobody. Asking for the metrics
-is neither counted nor logged. A request that Gunicorn itself refuses, as it cannot be read, never gets here.
+A request is counted when the last part of its response is handed to Gunicorn, so every response that a client received
+is counted. A worker that is killed may have counted the responses it was sending, which no client received. Scrapes are
+neither counted nor logged. Gunicorn rejects malformed requests itself, so they are not counted.
 
-A metric is used by its name (`metrics.count("cache_requests_total", outcome="hit")`). A name, a label or a value that
-is not declared raises in development and in tests; in production it is an error in the log, and the request goes on.
+Record a metric by its name: `metrics.increment("cache_requests_total", outcome="hit")`. An undeclared name, label or
+label value raises an error in development and in tests. In production it logs an error, and the request continues.
 """
 
 
 def page() -> str:
     """Return the whole document."""
-    head = ["| name | type | labels | meaning | a bad value |", "| --- | --- | --- | --- | --- |"]
+    head = ["| Name | Type | Labels | Description | Troubleshooting |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([INTRODUCTION, *head, *map(row, DECLARATIONS)]) + "\n"
 
 
 def row(metric: Metric) -> str:
     """Return a metric's row of the table."""
     labels = "; ".join(f"{name}: {', '.join(values)}" if values else name for name, values in metric.labels.items())
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} | {metric.bad} |"
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.description} | {metric.troubleshooting} |"
 
 
 if __name__ == "__main__":

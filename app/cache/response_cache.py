@@ -132,7 +132,7 @@ def current_cache() -> ResponseCache:
 def record_outcome(response: Response, outcome: str, status: str) -> Response:
     """Count the outcome and add it to the response as Cache-Status (RFC 9211)."""
     response.headers["Cache-Status"] = f"app; {status}"
-    metrics.count("cache_requests_total", outcome=outcome)
+    metrics.increment("cache_requests_total", outcome=outcome)
     return response
 
 

@@ -11,8 +11,8 @@ from app.observability import probes
 @with_appcontext
 def ready() -> None:
     """Print what /health/ready would say; fails where that would be 503."""
-    report = probes.report(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
-    for name, word in report.checks.items():
+    readiness = probes.check_readiness(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+    for name, word in readiness.checks.items():
         click.echo(f"{name}: {word}")
-    if not report.ready:
-        raise click.ClickException(report.status)
+    if not readiness.is_ready:
+        raise click.ClickException(readiness.status)

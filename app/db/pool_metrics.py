@@ -1,4 +1,4 @@
-"""The pool of connections: how many there are, how many are in use, and how long one was waited for."""
+"""Connection pool metrics: connections used and idle, their maximum, and the time to get one."""
 
 import functools
 import threading
@@ -12,56 +12,57 @@ from app.observability import gunicorn_metrics, metrics
 
 
 class MeasuredPool(QueuePool):
-    """A pool that says how long it let somebody wait."""
+    """A QueuePool that measures how long callers wait for a connection."""
 
     def connect(self) -> PoolProxiedConnection:
-        """Return a connection, or fail as QueuePool does."""
-        began = time.perf_counter()
+        """Return a connection."""
+        started_at = time.perf_counter()
         try:
             return super().connect()
         finally:
-            metrics.observe("db_client_connection_wait_time_seconds", time.perf_counter() - began)
+            metrics.observe("db_client_connection_wait_time_seconds", time.perf_counter() - started_at)
 
 
-def watch(engine: Engine) -> None:
-    """Show the connections of an engine, and how many there can be, if its pool has a limit."""
+def instrument(engine: Engine) -> None:
+    """Measure an engine's connections, if its pool is limited."""
     if isinstance(engine.pool, MeasuredPool):
-        Watch(engine)
-        metrics.ask("db_client_connection_max", functools.partial(_limit, engine.pool.size()))
+        ConnectionCounter(engine)
+        metrics.set_callback("db_client_connection_max", functools.partial(_max_connections, engine.pool.size()))
 
 
-def _limit(size: int) -> float:
-    return size * gunicorn_metrics.processes()
+def _max_connections(pool_size: int) -> float:
+    return pool_size * gunicorn_metrics.count_processes()
 
 
-class Watch:
-    """Shows the connections of one engine as they are made, taken, given back and closed."""
+class ConnectionCounter:
+    """Counts an engine's connections by SQLAlchemy's pool events."""
 
     def __init__(self, engine: Engine) -> None:
         self.lock = threading.Lock()
-        self.there = self.taken = 0
-        # Last of the listeners: whoever fails at one of the others has got no connection.
-        event.listen(engine, "connect", self._made)
-        event.listen(engine, "checkout", self._taken)
-        event.listen(engine, "checkin", self._returned)
-        event.listen(engine, "close", self._closed)
+        self.total = self.used = 0
+        # Registered last: if another checkout listener fails, the caller gets no connection.
+        event.listen(engine, "connect", self._on_connect)
+        event.listen(engine, "checkout", self._on_checkout)
+        event.listen(engine, "checkin", self._on_checkin)
+        event.listen(engine, "close", self._on_close)
 
-    def _made(self, _connection: Any, _record: ConnectionPoolEntry) -> None:
-        self._change(there=1)
+    def _on_connect(self, _connection: Any, _record: ConnectionPoolEntry) -> None:
+        self._change(total=1)
 
-    def _taken(self, _connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-        record.record_info["taken"] = True  # type: ignore[index]  # None only without a pool
-        self._change(taken=1)
+    def _on_checkout(self, _connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        record.record_info["is_used"] = True  # type: ignore[index]  # None only without a pool
+        self._change(used=1)
 
-    def _returned(self, _connection: Any, record: ConnectionPoolEntry) -> None:
-        if record.record_info.pop("taken", False):  # type: ignore[union-attr]  # not what failed before it was taken
-            self._change(taken=-1)
+    def _on_checkin(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        # A connection that another listener rejected was never counted as used.
+        if record.record_info.pop("is_used", False):  # type: ignore[union-attr]
+            self._change(used=-1)
 
-    def _closed(self, _connection: Any, _record: ConnectionPoolEntry) -> None:
-        self._change(there=-1)
+    def _on_close(self, _connection: Any, _record: ConnectionPoolEntry) -> None:
+        self._change(total=-1)
 
-    def _change(self, there: int = 0, taken: int = 0) -> None:
+    def _change(self, total: int = 0, used: int = 0) -> None:
         with self.lock:
-            self.there, self.taken = self.there + there, self.taken + taken
-            metrics.put("db_client_connection_count", self.taken, state="used")
-            metrics.put("db_client_connection_count", max(0, self.there - self.taken), state="idle")
+            self.total, self.used = self.total + total, self.used + used
+            metrics.set_gauge("db_client_connection_count", self.used, state="used")
+            metrics.set_gauge("db_client_connection_count", max(0, self.total - self.used), state="idle")

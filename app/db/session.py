@@ -46,12 +46,12 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         engine.add_listeners(db.engine)
         tracing.instrument_engine(app, db.engine)
-        pool_metrics.watch(db.engine)
+        pool_metrics.instrument(db.engine)
         if db.engine.dialect.name == "sqlite":  # resolves a relative path against the instance folder, for Alembic too
             app.config["MIGRATION_DATABASE_URL"] = db.engine.url
         app.extensions["read_engine"] = db.engine.execution_options(**engine.READ_OPTIONS)
         app.extensions["probe_engine"] = _create_probe_engine(app)
-    on_state_change = functools.partial(metrics.put, "circuit_breaker_open", backend="postgres")
+    on_state_change = functools.partial(metrics.set_gauge, "circuit_breaker_open", backend="postgres")
     app.extensions["database_breaker"] = CircuitBreaker(failures=3, pause=1.0, on_state_change=on_state_change)
     for name, check in PROBES.items():
         probes.register(app, name, check, essential=True)

@@ -1,17 +1,20 @@
-"""Counts each failure of a backend once, by its kind, wherever it is met again on its way up."""
+"""Count each backend failure exactly once."""
 
 from collections.abc import Mapping
 
 from app.observability import metrics
 
-Kinds = Mapping[type[Exception], str]
+ErrorTypes = Mapping[type[Exception], str]
 
 
-def count(backend: str, error: Exception, kinds: Kinds) -> None:
-    """Count ERROR as the first of KINDS that it is; one that is none is not the backend's failure."""
-    if getattr(error, "counted", False):
+def count(backend: str, error: Exception, types: ErrorTypes) -> None:
+    """Count ERROR under the first matching type; other errors are not the backend's failure.
+
+    An error passes several handlers on its way up; only the first counts it.
+    """
+    if getattr(error, "is_counted", False):
         return
-    kind = next((kind for base, kind in kinds.items() if isinstance(error, base)), None)
-    if kind:
-        error.counted = True  # type: ignore[attr-defined]
-        metrics.count("backend_errors_total", backend=backend, error_type=kind)
+    error_type = next((name for base, name in types.items() if isinstance(error, base)), None)
+    if error_type:
+        error.is_counted = True  # type: ignore[attr-defined]
+        metrics.increment("backend_errors_total", backend=backend, error_type=error_type)

@@ -1,4 +1,4 @@
-"""What Gunicorn's hooks (gunicorn.conf.py) do for the metrics: the folder, the workers' slots, the server's own."""
+"""Gunicorn hooks for metrics, used by gunicorn.conf.py, and the metrics about Gunicorn itself."""
 
 import fcntl
 import os
@@ -12,44 +12,38 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app.observability import metric_files, metrics
+from app.observability import metrics, multiprocess_metrics
 
-PREFIX, NEW = "flask-metrics-", "new-"
-YOUNG = 60  # seconds in which a server has surely locked the folder that it made
-LISTENS = 10  # TCP_LISTEN in Linux' include/net/tcp_states.h
-INFO = struct.Struct("8B24I")  # struct tcp_info in Linux' include/uapi/linux/tcp.h
-UNACKED = 12  # tcpi_unacked; of a socket that listens, the connections that nobody has accepted
-
-
-class Files:
-    """Where the values are; nowhere without Gunicorn, or with METRICS off."""
-
-    folder: Path | None = None
+PREFIX = "flask-metrics-"
+LOCK_GRACE_S = 60  # a directory this old without a lock belongs to no live server
+TCP_LISTEN = 10  # Linux, include/net/tcp_states.h
+TCP_INFO = struct.Struct("8B24I")  # struct tcp_info in Linux, include/uapi/linux/tcp.h
+TCPI_UNACKED = 12  # of a listening socket: connections waiting for accept()
 
 
-def new_folder(parent: str | None) -> Path:
-    """Make a folder for a server that starts, in memory, and remove those of servers that were killed.
+class MetricsDirectory:
+    """Directory of the metric files; None without Gunicorn or with METRICS=off."""
 
-    A server holds a lock on its own, which the kernel gives back however it ends. It gets its name when it is locked,
-    so that no other server takes it for one that was left.
+    path: Path | None = None
+
+
+def create_directory(parent: str | None) -> Path:
+    """Create the metrics directory of a starting server and delete those of killed servers.
+
+    A server holds a lock on its directory. The kernel releases the lock however the server ends.
     """
-    fresh = Path(tempfile.mkdtemp(prefix=NEW + PREFIX, dir=parent))
-    _lock(fresh)
-    for old in (*fresh.parent.glob(f"{PREFIX}*"), *filter(_is_old, fresh.parent.glob(f"{NEW}{PREFIX}*"))):
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    _lock(directory)
+    for other in directory.parent.glob(f"{PREFIX}*"):
         with suppress(OSError):
-            os.close(_lock(old))
-            shutil.rmtree(old)
-    return fresh.rename(fresh.with_name(fresh.name.removeprefix(NEW)))
+            if time.time() - other.stat().st_mtime > LOCK_GRACE_S:
+                os.close(_lock(other))
+                shutil.rmtree(other)
+    return directory
 
 
-def _is_old(folder: Path) -> bool:
-    with suppress(OSError):
-        return time.time() - folder.stat().st_mtime > YOUNG
-    return False
-
-
-def _lock(folder: Path) -> int:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -58,55 +52,57 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-def start(server: Any, folder: Path) -> None:
-    """Share the values, in the master, before there are workers."""
-    Files.folder = folder
-    metric_files.share(folder)
-    metrics.put("gunicorn_workers_configured", server.num_workers)
+def on_starting(server: Any, parent: str | None) -> None:
+    """Share metrics between processes; in the master, before it forks workers."""
+    if metrics.registry.enabled:
+        MetricsDirectory.path = create_directory(parent)
+        multiprocess_metrics.enable(MetricsDirectory.path)
+        metrics.set_gauge("gunicorn_workers_configured", server.num_workers)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Choose the worker's slot, in the master, which knows of every worker that lives."""
-    worker.slot = metric_files.free_slot(other.slot for other in server.WORKERS.values())
+    """Assign the worker's slot; in the master, which knows all live workers."""
+    worker.slot = multiprocess_metrics.find_free_slot(other.slot for other in server.WORKERS.values())
 
 
 def post_worker_init(worker: Any) -> None:
-    """Begin to count as the holder of the slot, in the worker, which now hears signals and is about to serve."""
-    if Files.folder:
-        metric_files.hold(Files.folder, worker.slot)
-        metrics.put("gunicorn_workers", 1)
-        metrics.ask("gunicorn_backlog", lambda: backlog(worker.sockets))
+    """Write to the slot's files; in the worker, once it handles signals and is about to serve."""
+    if MetricsDirectory.path:
+        multiprocess_metrics.use_slot(MetricsDirectory.path, worker.slot)
+        metrics.set_gauge("gunicorn_workers", 1)
+        metrics.set_callback("gunicorn_backlog", lambda: count_backlog(worker.sockets))
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Let go of a dead worker's gauges. Where fewer are left than there should be, nobody had wanted it to end."""
-    if Files.folder:
-        metric_files.release(Files.folder, worker.slot)
+    """Remove a dead worker's gauges. The exit was unexpected if fewer workers than configured remain."""
+    if MetricsDirectory.path:
+        multiprocess_metrics.mark_dead(MetricsDirectory.path, worker.slot)
         if len(server.WORKERS) < server.num_workers:
-            metrics.count("gunicorn_worker_exits_total")
+            metrics.increment("gunicorn_worker_exits_total")
 
 
 def nworkers_changed(_server: Any, new: int, _old: int | None) -> None:
-    """Say how many there should be; Gunicorn calls this at its start too, before there is a folder."""
-    if Files.folder:
-        metrics.put("gunicorn_workers_configured", new)
+    """Update the configured number of workers; Gunicorn also calls this at start, before there is a directory."""
+    if MetricsDirectory.path:
+        metrics.set_gauge("gunicorn_workers_configured", new)
 
 
 def on_exit(_server: Any) -> None:
-    """Remove the folder."""
-    if Files.folder:
-        shutil.rmtree(Files.folder, ignore_errors=True)
+    """Delete the metrics directory."""
+    if MetricsDirectory.path:
+        shutil.rmtree(MetricsDirectory.path, ignore_errors=True)
 
 
-def processes() -> int:
-    """Count the processes that serve."""
-    return metric_files.workers(Files.folder) if Files.folder else 1
+def count_processes() -> int:
+    """Count the processes that serve requests."""
+    return multiprocess_metrics.count_workers(MetricsDirectory.path) if MetricsDirectory.path else 1
 
 
-def backlog(listeners: Iterable[Any]) -> float | None:
-    """Count the connections that wait to be accepted; None where the system does not say, as only Linux does."""
+def count_backlog(listeners: Iterable[Any]) -> float | None:
+    """Count the connections that wait for accept(); None where the system does not report it (only Linux does)."""
     try:
-        told = [INFO.unpack(item.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO.size)) for item in listeners]
+        infos = [TCP_INFO.unpack(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)) for s in listeners]
     except (AttributeError, OSError, struct.error):
         return None
-    return float(sum(info[UNACKED] for info in told)) if told and all(info[0] == LISTENS for info in told) else None
+    is_known = infos and all(info[0] == TCP_LISTEN for info in infos)
+    return float(sum(info[TCPI_UNACKED] for info in infos)) if is_known else None

@@ -1,11 +1,10 @@
-"""Requests: how many, with which status, how long, and how many at once; each is counted exactly once.
+"""Count and time each request exactly once.
 
-Around the whole application, so that nothing that fails inside is missed. A request is counted at the last moment at
-which its client cannot have its answer yet: when the part of the body that completes it is handed to the server.
-Counted when the first part goes out, an answer that breaks off would be a success. Counted when the server is done with
-it (`close`), the answer of a worker that is killed just then would be with the client and nowhere in the counters. So
-whatever was answered was counted, and of what was counted only what a worker was sending when it was killed was not
-answered.
+The middleware wraps the whole application, so it sees every failure inside. It records a request when the part that
+completes the response is handed to Gunicorn. Recording the first part would count an interrupted response as a success.
+Recording in `close()` would miss a response that the client has received, if the worker is killed before `close()`.
+Every response that a client received is therefore counted. The only counted requests without a response are those that
+a worker was sending when it was killed.
 """
 
 import math
@@ -18,125 +17,130 @@ from werkzeug.routing import Rule
 
 from app.observability import metrics
 
-ROUTE = "app.route"  # where the WSGI environment has the URL rule, once there is one
-LENGTH = len("content-length")  # looked at first: there are many headers, and few are as long
+ROUTE_KEY = "app.route"  # WSGI environment key of the matched URL rule
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+WSGIApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 def init_app(app: Flask) -> None:
-    """Count around all that was put around the application before."""
+    """Add the middleware, unless METRICS=off."""
     if app.config["METRICS"]:
         app.request_class = RoutedRequest
-        app.wsgi_app = counted(app.wsgi_app)  # type: ignore[assignment, method-assign]
+        app.wsgi_app = MetricsMiddleware(app.wsgi_app)  # type: ignore[method-assign]
 
 
 class RoutedRequest(Request):
-    """Leaves its rule where it is found when Flask has let go of the request; a hook would take much longer."""
+    """Copies the matched rule to the WSGI environment, where it outlives the request; faster than a hook."""
 
     _rule: Rule | None = None
 
     @property
     def url_rule(self) -> Rule | None:
-        """The rule that the request matched."""
+        """The matched rule."""
         return self._rule
 
     @url_rule.setter
     def url_rule(self, rule: Rule | None) -> None:
         self._rule = rule
         if rule:
-            self.environ[ROUTE] = rule.rule
+            self.environ[ROUTE_KEY] = rule.rule
 
 
-def counted(application: Application) -> Application:
-    """Return the application with its requests counted."""
+class MetricsMiddleware:
+    """WSGI middleware that measures requests."""
 
-    def watched(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = Answer(environ, start_response)
+    def __init__(self, application: WSGIApplication) -> None:
+        self.application = application
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Pass the request on and measure its response."""
+        response = MeasuredResponse(environ, start_response)
         try:
-            answer.parts = iter(body := application(environ, answer.start))
+            body = self.application(environ, response.start)
+            response.parts = iter(body)
         except BaseException:
-            answer.count("500")
-            answer.in_flight(-1)
+            response.record("500")
+            response.add_active(-1)
             raise
-        answer.close_body = getattr(body, "close", None)
-        return answer
-
-    return watched
+        response.close_body = getattr(body, "close", None)
+        return response
 
 
-def _series(method: str, route: str, status: str) -> Callable[[float], None]:
-    """Return what counts and times such a request, and keep it at hand."""
-    labels = {"http_request_method": method, "http_route": route, "http_response_status_code": status}
-    found: Callable[[float], None] = metrics.book.series(
-        "histogram", "http_server_request_duration_seconds", labels
-    ).observe
-    metrics.book.kept[method, route, status] = found
-    return found
+class MeasuredResponse:
+    """Iterates over a response body and records the request when the body is complete."""
 
-
-class Answer:
-    """The answer to one request, as it goes by."""
-
-    __slots__ = ("began", "close_body", "environ", "in_flight", "left", "open", "parts", "start_response", "status")
+    __slots__ = (
+        "add_active",
+        "close_body",
+        "environ",
+        "is_recorded",
+        "parts",
+        "remaining",
+        "start_response",
+        "started_at",
+        "status",
+    )
 
     parts: Iterator[bytes]
     close_body: Callable[[], None] | None
 
     def __init__(self, environ: Environ, start_response: Callable[..., Any]) -> None:
         self.environ, self.start_response = environ, start_response
-        self.in_flight = metrics.book.series("gauge", "http_server_active_requests", {}).inc
-        self.in_flight(1)
-        self.began = time.perf_counter()
+        self.add_active = metrics.registry.series("gauge", "http_server_active_requests", {}).inc
+        self.add_active(1)
+        self.started_at = time.perf_counter()
         self.status = "500"
-        self.left: float = math.inf  # bytes until the answer is whole; without a length its end is what ends it
-        self.open = True
+        self.remaining: float = math.inf  # bytes; without Content-Length only the iterator's end completes the body
+        self.is_recorded = False
 
-    def start(self, status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-        """Remember how the answer begins, and begin it."""
+    def start(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        """Read the status and the length, and start the response."""
         self.status = status[:3]
         for name, value in headers:
-            if len(name) == LENGTH and name.lower() == "content-length":
-                self.left = int(value)
-        return self.start_response(status, headers, *error)
+            if name.lower() == "content-length":
+                self.remaining = int(value)
+        return self.start_response(status, headers, *exc_info)
 
     def __iter__(self) -> Iterator[bytes]:
         """Return itself."""
         return self
 
     def __next__(self) -> bytes:
-        """Hand the next part on."""
+        """Return the next part; record the request before returning the last one."""
         try:
             part = next(self.parts)
         except StopIteration:
-            self.count(self.status)
+            self.record(self.status)
             raise
         except BaseException:
-            self.count("500")
+            self.record("500")
             raise
-        self.left -= len(part)
-        if self.left <= 0:
-            self.count(self.status)
+        self.remaining -= len(part)
+        if self.remaining <= 0:
+            self.record(self.status)
         return part
 
     def close(self) -> None:
-        """Count it if it was not taken to its end, as when its client has gone; it is no longer in flight."""
+        """Record a request whose body was not read to its end, such as after a client disconnect."""
         try:
             if self.close_body:
                 self.close_body()
         finally:
-            self.count(self.status)
-            self.in_flight(-1)
+            self.record(self.status)
+            self.add_active(-1)
 
-    def count(self, status: str) -> None:
-        """Count it, the first time."""
-        if not self.open:
+    def record(self, status: str) -> None:
+        """Count and time the request, unless it is recorded already."""
+        if self.is_recorded:
             return
-        self.open = False
+        self.is_recorded = True
         method = self.environ["REQUEST_METHOD"]
-        method = method if method in METHODS else "_OTHER"
-        route = self.environ.get(ROUTE, "unmatched")
-        observe = metrics.book.kept.get((method, route, status)) or _series(method, route, status)
-        observe(time.perf_counter() - self.began)
+        metrics.observe(
+            "http_server_request_duration_seconds",
+            time.perf_counter() - self.started_at,
+            http_request_method=method if method in METHODS else "_OTHER",
+            http_route=self.environ.get(ROUTE_KEY, "unmatched"),
+            http_response_status_code=status,
+        )

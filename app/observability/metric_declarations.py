@@ -1,6 +1,6 @@
-"""Every metric, declared once: its name, type and labels, what it means, and what a bad value means.
+"""Every metric: its name, type and labels, what it measures, and what an unusual value means.
 
-docs/metrics.md is made from this by scripts/metrics_page.py.
+scripts/metrics_page.py generates docs/metrics.md from this module.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,21 +12,22 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. LABELS gives each label's values, which are there from the start, at zero; None: they are many.
+    """One metric.
 
-    A gauge is added up over the processes, or the LARGEST counts. What is put into one that LASTS stands for so many
-    seconds. One that is ASKED is not kept: it is worked out when Prometheus asks.
+    LABELS maps each label to its values, which exist from the start at zero, or to None if they are open-ended.
+    AGGREGATION combines a gauge's values of all processes. A gauge with a TTL returns to 0 that many seconds after it
+    was last set. A CALLBACK gauge is computed at each scrape.
     """
 
     name: str
     kind: Kind
-    meaning: str
-    bad: str
+    description: str
+    troubleshooting: str
     labels: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
     buckets: Sequence[float] = ()
-    largest: bool = False
-    lasts: float = 0
-    asked: bool = False
+    aggregation: Literal["sum", "max"] = "sum"
+    ttl: float = 0
+    callback: bool = False
 
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -47,96 +48,97 @@ DECLARATIONS = (
     Metric(
         "http_server_active_requests",
         "gauge",
-        "Requests that a thread works on.",
-        "As many as workers times threads, for longer than a moment: no thread is free, and `gunicorn_backlog` grows.",
+        "Requests in progress.",
+        "Workers times threads for more than a moment: no thread is free, and `gunicorn_backlog` grows.",
     ),
     Metric(
         "cache_requests_total",
         "counter",
-        "What the cache did with a request for a cached view.",
-        "Few `hit`: the answers live too briefly, or a write empties them each time. Many `bypass`: Redis is away, or "
-        "clients send parameters or credentials that go past it.",
+        "Requests to cached views, by cache outcome.",
+        "Few `hit`: the TTL is too short, or writes invalidate the entries too often. Many `bypass`: Redis is "
+        "unavailable, or clients send parameters or credentials that bypass the cache.",
         {"outcome": ("hit", "miss", "stale", "refresh", "bypass")},
     ),
     Metric(
         "cache_compute_duration_seconds",
         "histogram",
-        "How long it took to compute what was not in the cache, by each that was computed.",
-        "Above 3 s others stop waiting and compute for themselves; above 10 s the answer is not kept.",
+        "Duration of computing a response that was not in the cache.",
+        "Above 3 s: other requests stop waiting and compute it themselves. Above 10 s: the response is not cached.",
         buckets=SECONDS,
     ),
     Metric(
         "db_client_connection_count",
         "gauge",
-        "Connections of the pools to Postgres.",
-        "`used` at `db_client_connection_max`: the next request waits for one.",
+        "Connections in the Postgres connection pools.",
+        "`used` equal to `db_client_connection_max`: the next request waits for a connection.",
         {"state": ("used", "idle")},
     ),
     Metric(
         "db_client_connection_max",
         "gauge",
-        "How many there can be: DB_POOL_SIZE times the workers. Left out with SQLite.",
-        "Over all containers together more than DB_CONNECTIONS: some will be refused by Postgres.",
-        asked=True,
+        "Maximum number of connections: DB_POOL_SIZE times the workers. Absent with SQLite.",
+        "More than DB_CONNECTIONS over all containers: Postgres will reject connections.",
+        callback=True,
     ),
     Metric(
         "db_client_connection_wait_time_seconds",
         "histogram",
-        "How long a request waited for a connection, with the making of one and the look whether it lives.",
-        "Above 0.1 s: connections are held for too long, or are fewer than threads. At DB_TIMEOUT the answer is 503.",
+        "Time to get a connection from the pool, including connecting and the liveness check.",
+        "Above 0.1 s: connections are held too long, or the pool has fewer connections than threads. After DB_TIMEOUT "
+        "the response is 503.",
         buckets=(0.001, *SECONDS),
     ),
     Metric(
         "backend_errors_total",
         "counter",
-        "Calls to a backend that failed. `unavailable`: no connection, or it broke; `timeout`: no answer in time; "
-        "`circuit_open`: not asked, as it had just failed; `pool_timeout`: no connection became free; `other`: it "
-        "answered with a failure, such as a statement that took too long.",
-        "Any that goes on. `postgres` costs requests a 503 each, `redis` only speed.",
+        "Failed calls to a backend. `unavailable`: no connection, or it broke; `timeout`: no response in time; "
+        "`circuit_open`: rejected by the circuit breaker; `pool_timeout`: no connection became free; `other`: an error "
+        "response, such as a statement timeout.",
+        "Any sustained rate. Each `postgres` error fails a request with 503; `redis` errors cost only speed.",
         {"backend": BACKENDS, "error_type": ("unavailable", "timeout", "circuit_open", "pool_timeout", "other")},
     ),
     Metric(
         "circuit_breaker_open",
         "gauge",
-        "1 while any process leaves the backend alone; at most for a minute after it last failed there, as a process "
-        "that gets no requests would not notice that it is back.",
-        "1: the backend is away, or cannot be reached from here.",
+        "1 while the circuit breaker is open in any process; at most 60 s after the last failure, because an idle "
+        "process does not notice the recovery.",
+        "1: the backend is unavailable or unreachable.",
         {"backend": BACKENDS},
-        largest=True,
-        lasts=60,
+        aggregation="max",
+        ttl=60,
     ),
     Metric(
         "gunicorn_workers",
         "gauge",
-        "Worker processes that live.",
-        "Below `gunicorn_workers_configured` for longer than a moment: they die as fast as they are started.",
+        "Live worker processes.",
+        "Below `gunicorn_workers_configured` for more than a moment: workers exit as fast as they start.",
     ),
     Metric(
         "gunicorn_workers_configured",
         "gauge",
-        "Worker processes that there should be.",
-        "Another number than WEB_CONCURRENCY: somebody sent SIGTTIN or SIGTTOU.",
+        "Configured number of worker processes.",
+        "Different from WEB_CONCURRENCY: someone sent SIGTTIN or SIGTTOU.",
     ),
     Metric(
         "gunicorn_worker_exits_total",
         "counter",
-        "Workers that ended though nobody stopped the server.",
-        "Any: one was killed for its silence or for its memory, or crashed. Gunicorn's log says by which signal.",
+        "Unexpected worker exits.",
+        "Any: a worker was killed (timeout, out of memory) or crashed. Gunicorn's log has the signal.",
     ),
     Metric(
         "gunicorn_backlog",
         "gauge",
-        "Connections that wait to be taken in. Left out where the system does not say. Asking for the metrics waits in "
-        "the same queue, so a full one is seen late.",
-        "More than none for longer than a moment: more requests come than the threads can serve.",
-        asked=True,
+        "Connections waiting for accept(). Absent where the system does not report it. A scrape waits in the same "
+        "queue, so a full queue appears late.",
+        "Above 0 for more than a moment: requests arrive faster than the threads serve them.",
+        callback=True,
     ),
     Metric(
         "release_info",
         "gauge",
-        "Always 1: which build answers, and in which environment.",
-        "Two releases at once for longer than a deploy takes.",
+        "Always 1; the labels contain the release and the environment.",
+        "Two releases for longer than a deploy takes.",
         {"release": None, "environment": None},
-        asked=True,
+        callback=True,
     ),
 )

@@ -1,9 +1,8 @@
-"""GET /metrics, for Prometheus, which asks each container by its address.
+"""GET /metrics, for Prometheus, which scrapes each container by its IP address.
 
-Outermost, before anything looks at the name that was asked for (TRUSTED_HOSTS knows no addresses of containers), logs
-or counts: the watcher's own questions, four a minute and always well, would only hide what users meet. The edge answers
-404 for the path. What comes through a proxy all the same is not answered here, and finds no such route inside; nor does
-whoever says that they come through one, wherever they are.
+Must be the outermost WSGI middleware: TRUSTED_HOSTS contains no container addresses, and scrapes are neither logged nor
+counted. The edge responds 404 for this path. A request that was forwarded by any proxy reaches the application, which
+has no such route.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,26 +12,28 @@ from flask import Flask
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from app.observability import metrics
-from app.observability.http_metrics import Application, Environ
+from app.observability.http_metrics import Environ, WSGIApplication
 
 PATH = "/metrics"
 
 
 def init_app(app: Flask) -> None:
-    """Answer around all that was put around the application before."""
+    """Add the endpoint, unless METRICS=off."""
     if app.config["METRICS"]:
-        app.wsgi_app = beside(app.wsgi_app)  # type: ignore[assignment, method-assign]
+        app.wsgi_app = MetricsEndpoint(app.wsgi_app)  # type: ignore[method-assign]
 
 
-def beside(application: Application) -> Application:
-    """Return the application with the page beside it."""
+class MetricsEndpoint:
+    """WSGI middleware that serves the metrics."""
 
-    def answer(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __init__(self, application: WSGIApplication) -> None:
+        self.application = application
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve the metrics, or pass the request on."""
         if environ.get("PATH_INFO") != PATH or environ["REQUEST_METHOD"] != "GET" or "HTTP_X_FORWARDED_FOR" in environ:
-            return application(environ, start_response)
-        page = generate_latest(metrics.book)
-        headers = [("Content-Type", CONTENT_TYPE_PLAIN_0_0_4), ("Content-Length", str(len(page)))]
+            return self.application(environ, start_response)
+        body = generate_latest(metrics.registry)
+        headers = [("Content-Type", CONTENT_TYPE_PLAIN_0_0_4), ("Content-Length", str(len(body)))]
         start_response("200 OK", [*headers, ("Cache-Control", "no-store")])
-        return [page]
-
-    return answer
+        return [body]

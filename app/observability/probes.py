@@ -1,4 +1,4 @@
-"""Readiness: named probes, run side by side, each within a deadline; and the flag of a process that is stopping."""
+"""Readiness probes, run in parallel within a deadline, and the flag of a draining server."""
 
 import logging
 import mmap
@@ -12,17 +12,17 @@ from flask import Flask, g, has_app_context
 
 from app.observability.redaction import describe
 
-DEADLINE = 1.0  # seconds for all probes together, as they run side by side
+DEADLINE = 1.0  # seconds for all probes together
 
 log = logging.getLogger(__name__)
 
-# One byte that the Gunicorn master shares with the workers it forks: set once, when it is told to stop.
+# One byte of memory that the Gunicorn master shares with the workers it forks.
 _draining = mmap.mmap(-1, 1)
 
 
 @dataclass
 class Probe:
-    """A question to a backend. CHECK returns a word for its state, and raises when the backend is of no use."""
+    """Checks one backend. CHECK returns the backend's state and raises an exception if it is unusable."""
 
     name: str
     check: Callable[[], str]
@@ -31,18 +31,18 @@ class Probe:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, app: Flask) -> Future[str]:
-        """Begin a run, or join the one under way: a backend that hangs holds one thread, however often it is asked."""
+        """Start a run or join the current one, so that a hanging backend blocks only one thread."""
         with self._lock:
             if self._running is None or self._running.done():
                 self._running = Future()
-                begun = threading.Thread(
+                thread = threading.Thread(
                     target=self._run,
                     args=(app, self._running, g.get("request_id") if has_app_context() else None),
                     daemon=True,
                 )
                 try:
-                    begun.start()
-                except RuntimeError as error:  # no thread to be had: not an answer, and no reason to hang for ever
+                    thread.start()
+                except RuntimeError as error:  # no thread available
                     self._running.set_exception(error)
             return self._running
 
@@ -50,77 +50,77 @@ class Probe:
         try:
             with app.app_context():
                 g.request_id = request_id
-                self._answer(future)
-        except BaseException as error:  # noqa: BLE001 - a future without an end would hang every probe to come
+                self._check(future)
+        except BaseException as error:  # noqa: BLE001 - an unfinished future would block every later run
             future.set_exception(error)
 
-    def _answer(self, future: Future[str]) -> None:
+    def _check(self, future: Future[str]) -> None:
         try:
             future.set_result(self.check())
-        except Exception as error:  # noqa: BLE001 - whatever a backend does, the answer is a word
+        except Exception as error:  # noqa: BLE001 - a backend's client may raise anything
             log.warning("probe %s failed: %s: %s", self.name, type(error).__name__, describe(error).partition("\n")[0])
             future.set_exception(error)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What the probes saw: a word for each, and whether this process should be sent requests."""
+class Readiness:
+    """The result of each probe and the resulting status."""
 
     checks: dict[str, str]
     status: str
 
     @property
-    def ready(self) -> bool:
-        """Whether requests can be served, if with less comfort (degraded)."""
+    def is_ready(self) -> bool:
+        """Whether this process should receive requests; a degraded one should."""
         return self.status in {"ready", "degraded"}
 
 
 def init_app(app: Flask) -> None:
-    """Make room for the probes that other concerns register."""
+    """Prepare the application's probes."""
     app.extensions.setdefault("probes", {})
 
 
 def register(app: Flask, name: str, check: Callable[[], str], *, essential: bool) -> None:
-    """Add a probe. Without an essential one the application is not ready; without another it is degraded."""
+    """Add a probe. The application is not ready if an essential one fails, and degraded if another fails."""
     registered: dict[str, Probe] = app.extensions.setdefault("probes", {})
     registered[name] = Probe(name, check, essential)
 
 
-def report(app: Flask) -> Report:
-    """Ask every probe and wait for all of them, at most DEADLINE seconds in all."""
+def check_readiness(app: Flask) -> Readiness:
+    """Run all probes; takes at most DEADLINE seconds."""
     probes: list[Probe] = list(app.extensions["probes"].values())
     running = [(probe, probe.start(app)) for probe in probes]
     deadline = time.monotonic() + DEADLINE
     checks, failed = {}, []
     for probe, future in running:
-        checks[probe.name], well = _word(future, deadline)
-        if not well:
+        checks[probe.name], succeeded = _wait_for_result(future, deadline)
+        if not succeeded:
             failed.append(probe)
-    return Report(checks, _status(failed))
+    return Readiness(checks, _get_status(failed))
 
 
-def _word(future: Future[str], deadline: float) -> tuple[str, bool]:
+def _wait_for_result(future: Future[str], deadline: float) -> tuple[str, bool]:
     try:
         return future.result(max(0.0, deadline - time.monotonic())), True
     except TimeoutError:
         return "timeout", False
-    except Exception:  # noqa: BLE001 - logged where it was raised; outsiders get a word, never its text
+    except Exception:  # noqa: BLE001 - already logged; the response never contains its text
         return "unavailable", False
 
 
-def _status(failed: list[Probe]) -> str:
-    if draining():
+def _get_status(failed: list[Probe]) -> str:
+    if is_draining():
         return "draining"
     if any(probe.essential for probe in failed):
         return "unavailable"
     return "degraded" if failed else "ready"
 
 
-def drain() -> None:
-    """Say from now on, in this process and all that share its memory, that no new request should be sent here."""
+def start_draining() -> None:
+    """Mark this process, and all that share its memory, as not ready."""
     _draining[0] = 1
 
 
-def draining() -> bool:
-    """Whether the server was told to stop."""
+def is_draining() -> bool:
+    """Whether the server is shutting down."""
     return _draining[0] == 1

@@ -43,8 +43,8 @@ def alive() -> dict[str, str]:
 @blp.alt_response(503, schema=Readiness, description="Do not route requests here", success=False)
 def ready() -> tuple[dict[str, Any], int]:
     """Report whether to route requests here, and the state of each backend, within about a second."""
-    report = probes.report(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - Werkzeug documents it
-    return {"status": report.status, "checks": report.checks}, 200 if report.ready else 503
+    readiness = probes.check_readiness(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - Werkzeug documents it
+    return {"status": readiness.status, "checks": readiness.checks}, 200 if readiness.is_ready else 503
 
 
 @blp.route("/version")

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from app import create_app
 from app.observability.logging import JSONFormatter
-from app.observability.metrics import book
+from app.observability.metrics import registry
 
 # No deadline: it would measure the load of the machine.
 settings.register_profile("unit", max_examples=40, deadline=None)
@@ -101,10 +101,10 @@ def logged():
 @pytest.fixture
 def counted():
     """Return a function that says what was counted in this test: the sum of a metric's series that have the labels."""
-    book.forget()
+    registry.reset()
 
     def read(name, **labels):
-        samples = [sample for family in book.collect() for sample in family.samples]
+        samples = [sample for family in registry.collect() for sample in family.samples]
         found = [s.value for s in samples if s.name == name and labels.items() <= s.labels.items()]
         return sum(found) if found else None
 

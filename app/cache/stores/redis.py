@@ -36,7 +36,7 @@ class RedisStore:
             retry=Retry(NoBackoff(), 0),  # redis-py 8 retries ten times by default: 4.5 s on a refused port
             health_check_interval=0,
         )
-        on_state_change = functools.partial(metrics.put, "circuit_breaker_open", backend="redis")
+        on_state_change = functools.partial(metrics.set_gauge, "circuit_breaker_open", backend="redis")
         self.breaker = CircuitBreaker(failures=3, pause=2.0, on_state_change=on_state_change)
 
     def execute(self, operation: Callable[[], T]) -> T:

@@ -159,7 +159,7 @@ def test_a_newer_schema_is_ready(bare, flask_db, run_sql):
     answer = bare.test_client().get("/health/ready")
     assert (answer.status_code, answer.json["checks"]["migrations"]) == (200, "ahead")
     with bare.app_context():
-        assert probes.report(bare).ready
+        assert probes.check_readiness(bare).is_ready
 
 
 def test_upgrading_a_newer_schema_does_nothing(bare, flask_db, run_sql, look):

@@ -1,4 +1,4 @@
-"""Workers die in every way under load, again and again: what was answered is what was counted."""
+"""Metrics stay exact while workers are killed under load."""
 
 import signal
 import threading
@@ -18,48 +18,48 @@ PATHS = {"/health": "/health", "/api/products": "/api/products", "/nowhere": "un
 
 
 class Clients:
-    """Ask all the time, and remember what became of it."""
+    """Threads that send requests continuously and record the responses and the failures."""
 
     def __init__(self, server):
-        self.server, self.over = server, threading.Event()
-        self.answered, self.failed = [], []
+        self.server, self.stopping = server, threading.Event()
+        self.responses, self.failed = [], []
         self.threads = [threading.Thread(target=self.run) for _ in range(CLIENTS)]
 
     def __enter__(self):
-        """Begin."""
+        """Start the threads."""
         for thread in self.threads:
             thread.start()
         return self
 
     def __exit__(self, *_error):
-        """End, each with the request that it is about."""
-        self.over.set()
+        """Stop the threads, each after its current request."""
+        self.stopping.set()
         for thread in self.threads:
             thread.join()
 
     def run(self):
-        """Ask until it is over."""
+        """Send requests until stopped."""
         count = 0
-        while not self.over.is_set():
+        while not self.stopping.is_set():
             count += 1
             path = list(PATHS)[count % len(PATHS)]
             try:
-                answer = ask(self.server.port, "GET", path)
-            except Exception:  # noqa: BLE001 - whatever it is, it is not an answer
+                response = ask(self.server.port, "GET", path)
+            except Exception:  # noqa: BLE001 - any exception means that there is no response
                 self.failed.append(path)
             else:
-                self.answered.append(("GET", str(answer.status), PATHS[path]))
+                self.responses.append(("GET", str(response.status), PATHS[path]))
 
 
 @pytest.fixture
 def server(serve, postgres_url, valkey):
-    """A server with a worker that is left while another ends."""
+    """A server with a second worker while one is killed."""
     environ = {"WEB_CONCURRENCY": str(WORKERS), "GUNICORN_THREADS": str(THREADS), "DB_TIMEOUT": "10"}
     return serve(postgres_url, valkey.url, **environ)
 
 
 def kill(server, number, turn):
-    """Send a signal to one of the workers, and wait for its end; then SIGKILL, as Gunicorn does after SIGABRT."""
+    """Send a signal to a worker and wait for its exit; after 3 s send SIGKILL, as Gunicorn does after SIGABRT."""
     victim = wait_for(lambda: len(found := workers(server)) == WORKERS and found)[turn % WORKERS]
     victim.send_signal(number)
     try:
@@ -68,14 +68,14 @@ def kill(server, number, turn):
         victim.kill()
 
 
-WAYS = [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT]
+SIGNALS = [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT]
 
 
-@pytest.mark.parametrize("number", WAYS, ids=[way.name for way in WAYS])
-def test_counted_is_answered(server, number):
-    """Each answer was counted once, and beyond them at most what a worker was sending when it died.
+@pytest.mark.parametrize("number", SIGNALS, ids=[number.name for number in SIGNALS])
+def test_responses_are_counted_once(server, number):
+    """Every response is counted exactly once.
 
-    That is one request of each of its threads, and its client has not got the answer.
+    A killed worker may also have counted one request per thread whose response it was sending.
     """
     before = scrape(server).each("http_server_request_duration_seconds_count")
     with Clients(server) as clients:
@@ -83,25 +83,25 @@ def test_counted_is_answered(server, number):
             kill(server, number, turn)
     counted = Counter(scrape(server).each("http_server_request_duration_seconds_count"))
     counted.subtract(before)
-    answered = Counter(clients.answered)
-    assert len(clients.answered) > 20 * ROUNDS
-    for what in counted | answered:
-        assert answered[what] <= counted[what]
+    received = Counter(clients.responses)
+    assert len(clients.responses) > 20 * ROUNDS
+    for labels in counted | received:
+        assert received[labels] <= counted[labels]
     for path, route in PATHS.items():
-        assert of(route, counted) <= of(route, answered) + clients.failed.count(path)
-    assert counted.total() - answered.total() <= ROUNDS * THREADS
-    assert_nothing_is_left(server)
+        assert count_route(route, counted) <= count_route(route, received) + clients.failed.count(path)
+    assert counted.total() - received.total() <= ROUNDS * THREADS
+    assert_dead_workers_left_nothing(server)
 
 
-def of(route, counts):
-    """Add up what there is of a route, whatever its status."""
-    return sum(count for what, count in counts.items() if what[2] == route)
+def count_route(route, counts):
+    """Sum a route's counts over all statuses."""
+    return sum(count for (_method, _status, counted_route), count in counts.items() if counted_route == route)
 
 
-def assert_nothing_is_left(server):
-    """No gauge counts a worker that is dead, and no file is kept for one."""
+def assert_dead_workers_left_nothing(server):
+    """Verify that dead workers have neither gauges nor files of their own."""
+    wait_for(lambda: scrape(server).sum("http_server_active_requests") == 0)  # a client may be ahead of its worker
     seen = scrape(server)
-    assert seen.sum("http_server_active_requests") == 0
     assert seen.sum("db_client_connection_count", state="used") == 0
     assert seen.sum("gunicorn_workers") == WORKERS
     assert len(files(server)) == 4 * (WORKERS + 1)

@@ -1,4 +1,4 @@
-"""What a server says at /metrics, and where its workers keep it."""
+"""Scrape a server's metrics, and find its workers and metric files."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from tests.support.integration.client import ask
 
 
 class Scrape:
-    """Samples, by their names and labels."""
+    """The samples of a scrape."""
 
     def __init__(self, families):
         self.samples = [sample for family in families for sample in family.samples]
 
     def each(self, name):
-        """Return the values of a metric by their labels' values, sorted by the labels' names."""
+        """Return a metric's values by label values, which are sorted by label name."""
         return {
             tuple(value for _, value in sorted(sample.labels.items())): sample.value
             for sample in self.samples
@@ -23,16 +23,16 @@ class Scrape:
         }
 
     def sum(self, name, **labels):
-        """Add up the series that have these labels; None where there is none."""
+        """Sum the series with these labels; None if there is none."""
         found = [s.value for s in self.samples if s.name == name and labels.items() <= s.labels.items()]
         return sum(found) if found else None
 
 
 def scrape(server):
-    """Ask as Prometheus does, by the container's address."""
-    answer = ask(server.port, "GET", "/metrics", headers={"Host": "10.0.0.7:8000"})
-    assert answer.status == 200, answer
-    return Scrape(text_string_to_metric_families(answer.body.decode()))
+    """Scrape as Prometheus does, by the container's IP address."""
+    response = ask(server.port, "GET", "/metrics", headers={"Host": "10.0.0.7:8000"})
+    assert response.status == 200, response
+    return Scrape(text_string_to_metric_families(response.body.decode()))
 
 
 def workers(server):
@@ -41,12 +41,12 @@ def workers(server):
 
 
 def files(server):
-    """Return the names of the files in which the values are."""
-    return sorted(path.name for path in folder(server).iterdir())
+    """Return the names of the metric files."""
+    return sorted(path.name for path in directory(server).iterdir())
 
 
-def folder(server):
-    """Return where they lie: what the master has mapped."""
+def directory(server):
+    """Return the metrics directory, from the master's memory maps."""
     master = psutil.Process(server.process.pid)
     (found,) = {Path(part.path).parent for part in master.memory_maps() if "/flask-metrics-" in part.path}
     return found

@@ -1,4 +1,4 @@
-"""gunicorn.conf.py, when_ready: what SIGTERM begins, and what a second one ends."""
+"""gunicorn.conf.py, when_ready: SIGTERM starts the drain, and a second one ends it."""
 
 import mmap
 import runpy
@@ -11,19 +11,19 @@ from tests.support.helpers import ROOT
 
 
 class Server:
-    """Takes the master's place and remembers the signals that were handed on to it."""
+    """A fake master that records the signals passed to it."""
 
     def __init__(self):
         self.signals = []
 
     def signal(self, number, _frame):
-        """Remember."""
+        """Record the signal."""
         self.signals.append(number)
 
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """A master that is ready, with five minutes to drain; the process's own signals are put back at the end."""
+    """A ready master that drains for five minutes; the test process's signal handlers are restored at the end."""
     monkeypatch.setattr(probes, "_draining", mmap.mmap(-1, 1))
     monkeypatch.setenv("DRAIN_SECONDS", "300")
     monkeypatch.chdir(tmp_path)
@@ -36,21 +36,21 @@ def server(monkeypatch, tmp_path):
         signal.signal(number, handler)
 
 
-def test_first_signal_drains(server):
-    """SIGTERM turns readiness off and sets the alarm, and Gunicorn hears nothing yet."""
+def test_first_signal(server):
+    """SIGTERM fails the readiness probe and sets the alarm; Gunicorn does not receive it yet."""
     signal.raise_signal(signal.SIGTERM)
-    assert (probes.draining(), server.signals) == (True, [])
+    assert (probes.is_draining(), server.signals) == (True, [])
     assert 290 < signal.getitimer(signal.ITIMER_REAL)[0] <= 300
 
 
-def test_alarm_stops(server):
-    """When the time is over Gunicorn gets its SIGTERM."""
+def test_alarm(server):
+    """After the drain Gunicorn receives SIGTERM."""
     signal.raise_signal(signal.SIGALRM)
     assert server.signals == [signal.SIGTERM]
 
 
-def test_second_signal_stops_and_leaves_no_alarm(server):
-    """A second SIGTERM is Gunicorn's at once, and no alarm is left that could end the process from outside."""
+def test_second_signal(server):
+    """A second SIGTERM reaches Gunicorn at once and cancels the alarm, which could kill the process."""
     for _ in range(2):
         signal.raise_signal(signal.SIGTERM)
     assert server.signals == [signal.SIGTERM]

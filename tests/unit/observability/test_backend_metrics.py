@@ -1,4 +1,4 @@
-"""What is counted of the backends: each failure once and by its kind, open breakers, the cache's outcomes, the pool."""
+"""Each backend error is counted once, by type; circuit breakers, cache outcomes and the pool are measured."""
 
 import psycopg2
 import pytest
@@ -22,7 +22,7 @@ REDIS = {
 
 
 def failed(statement, original):
-    """Return the driver's error as SQLAlchemy hands it on."""
+    """Return a driver's error as SQLAlchemy raises it."""
     return OperationalError(statement, {}, original)
 
 
@@ -37,29 +37,29 @@ POSTGRES = {
 
 @pytest.fixture
 def store():
-    """A store in a Redis that is a stand-in."""
+    """A store with a fake Redis client."""
     return redis_store()
 
 
 def errors(counted, backend):
-    """Return how many failures of each kind were counted."""
-    kinds = ("unavailable", "timeout", "circuit_open", "pool_timeout", "other")
-    found = {kind: counted("backend_errors_total", backend=backend, error_type=kind) for kind in kinds}
-    return {kind: number for kind, number in found.items() if number}
+    """Return the number of errors of each type."""
+    types = ("unavailable", "timeout", "circuit_open", "pool_timeout", "other")
+    found = {name: counted("backend_errors_total", backend=backend, error_type=name) for name in types}
+    return {name: number for name, number in found.items() if number}
 
 
-@pytest.mark.parametrize(("kind", "error"), REDIS.items(), ids=REDIS)
-def test_redis(store, counted, kind, error):
-    """Each failure of Redis is counted by its kind; what is not asked for a while, as that."""
+@pytest.mark.parametrize(("error_type", "error"), REDIS.items(), ids=REDIS)
+def test_redis(store, counted, error_type, error):
+    """Each Redis error is counted by its type, and each call that the circuit breaker rejects."""
     store.client.error = error
     for _ in range(5):
         with pytest.raises(StoreUnavailableError):
             store.get_many(["a"])
-    assert errors(counted, "redis") == {kind: 3, "circuit_open": 2}
+    assert errors(counted, "redis") == {error_type: 3, "circuit_open": 2}
 
 
 def test_redis_breaker(store, counted):
-    """The gauge is 1 from the failure that opens the breaker to the first answer."""
+    """The gauge is 1 from the failure that opens the circuit breaker to the first success."""
     store.client.error = redis.ConnectionError()
     seen = []
     for _ in range(3):
@@ -72,12 +72,12 @@ def test_redis_breaker(store, counted):
     assert [*seen, counted("circuit_breaker_open", backend="redis")] == [0, 0, 1, 0]
 
 
-@pytest.mark.parametrize(("kind", "error"), POSTGRES.items(), ids=map(str, POSTGRES))
-def test_postgres(app, counted, kind, error):
-    """Each failure of the database is counted by its kind, though it passes two guards; an answer is none."""
+@pytest.mark.parametrize(("error_type", "error"), POSTGRES.items(), ids=map(str, POSTGRES))
+def test_postgres(app, counted, error_type, error):
+    """Each database error is counted once by its type, though two handlers see it; a constraint violation is not."""
     with app.app_context(), pytest.raises(Exception), database.transaction(), database._guard():  # noqa: B017, PT011
         raise error
-    assert errors(counted, "postgres") == ({kind: 1} if kind else {})
+    assert errors(counted, "postgres") == ({error_type: 1} if error_type else {})
 
 
 def test_postgres_breaker(app, counted):
@@ -90,88 +90,88 @@ def test_postgres_breaker(app, counted):
     assert counted("circuit_breaker_open", backend="postgres") == 1
 
 
-def outcomes(counted):
-    """Return how often the cache did what."""
-    kinds = ("hit", "miss", "stale", "refresh", "bypass")
-    return [int(counted("cache_requests_total", outcome=kind)) for kind in kinds]
+def get_outcomes(counted):
+    """Return the number of requests for each cache outcome."""
+    outcomes = ("hit", "miss", "stale", "refresh", "bypass")
+    return [int(counted("cache_requests_total", outcome=outcome)) for outcome in outcomes]
 
 
-def test_cache(counted):
-    """What the cache counts for everybody it counts here, and how long each computation took."""
+def test_cache_outcomes(counted):
+    """Requests are counted by outcome, and computations are timed."""
     cached_app = CachedApp()
     for path in ("/thing", "/thing", "/thing?x=1"):
         cached_app.get(path)
-    assert outcomes(counted) == [1, 1, 0, 0, 1]
+    assert get_outcomes(counted) == [1, 1, 0, 0, 1]
     assert counted("cache_compute_duration_seconds_count") == cached_app.calls == 2
 
 
 def test_cache_refresh(counted):
-    """An expired answer that is made anew is a refresh."""
+    """Recomputing an expired entry is a refresh."""
     cached_app = CachedApp(ttl=0)
     cached_app.get()
     cached_app.get()
-    assert outcomes(counted) == [0, 1, 0, 1, 0]
+    assert get_outcomes(counted) == [0, 1, 0, 1, 0]
 
 
-def test_cache_away(counted):
-    """Without its store the cache is gone around, once for each request."""
+def test_cache_unavailable(counted):
+    """A request without the store is a bypass."""
     store = FlakyStore()
     store.unavailable = True
     CachedApp(store=store).get()
-    assert outcomes(counted) == [0, 0, 0, 0, 1]
+    assert get_outcomes(counted) == [0, 0, 0, 0, 1]
 
 
 def test_failed_computation(counted):
-    """A computation that fails took its time too."""
+    """A failed computation is timed."""
     CachedApp(lambda: 1 / 0).get()
     assert counted("cache_compute_duration_seconds_count") == 1
 
 
 @pytest.fixture
 def pool(counted):
-    """An engine with a pool of two, and what is counted of it: in use, idle, waits."""
-    made = sqlalchemy.create_engine("sqlite://", poolclass=pool_metrics.MeasuredPool, pool_size=2, max_overflow=0)
-    made.pool._timeout = 0.01
+    """An engine with a pool of two; `pool.read()` returns its metrics: used, idle, waits."""
+    options = {"poolclass": pool_metrics.MeasuredPool, "pool_size": 2, "max_overflow": 0, "pool_timeout": 0.01}
+    engine_with_pool = sqlalchemy.create_engine("sqlite://", **options)
 
-    def show():
+    def read():
         states = [int(counted("db_client_connection_count", state=state)) for state in ("used", "idle")]
         return [*states, int(counted("db_client_connection_wait_time_seconds_count"))]
 
-    made.show = show
-    yield made
-    made.dispose()
+    engine_with_pool.read = read
+    yield engine_with_pool
+    engine_with_pool.dispose()
 
 
 def test_pool(pool):
-    """A connection is in use while somebody has it, and idle after; who waits in vain has waited."""
-    pool_metrics.watch(pool)
+    """A connection is used until it is closed, then idle; a wait that times out is measured."""
+    pool_metrics.instrument(pool)
     first, second = pool.connect(), pool.connect()
-    assert pool.show() == [2, 0, 2]
+    assert pool.read() == [2, 0, 2]
     with pytest.raises(PoolTimeoutError):
         pool.connect()
     second.close()
-    assert pool.show() == [1, 1, 3]
+    assert pool.read() == [1, 1, 3]
     first.close()
-    assert pool.show() == [0, 2, 3]
+    assert pool.read() == [0, 2, 3]
     pool.dispose()
-    assert pool.show() == [0, 0, 3]
+    assert pool.read() == [0, 0, 3]
 
 
-def test_pool_with_a_broken_connection(pool):
-    """A connection that broke is neither in use nor idle, and the one in its place is."""
-    pool_metrics.watch(pool)
+def test_broken_connection(pool):
+    """A broken connection is neither used nor idle; its replacement is."""
+    pool_metrics.instrument(pool)
     broken = pool.connect()
     broken.invalidate()
     broken.close()
-    assert pool.show() == [0, 0, 1]
+    assert pool.read() == [0, 0, 1]
     with pool.connect():
-        assert pool.show() == [1, 0, 2]
-    assert pool.show() == [0, 1, 2]
+        assert pool.read() == [1, 0, 2]
+    assert pool.read() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("times", [1, 9])
-def test_pool_with_a_dead_connection(pool, times):
-    """One that is found dead before it is used is not counted twice where another could be had, nor where not."""
+def test_dead_connection(pool, times):
+    """A connection that fails the liveness check is not counted, whether or not it can be replaced."""
     failures = iter([InvalidatePoolError()] * times)
 
     def fail(*_):
@@ -179,12 +179,12 @@ def test_pool_with_a_dead_connection(pool, times):
             raise error
 
     event.listen(pool, "checkout", fail)
-    pool_metrics.watch(pool)
+    pool_metrics.instrument(pool)
     try:
         connection = pool.connect()
     except sqlalchemy.exc.InvalidRequestError:
-        assert pool.show()[0] == 0
+        assert pool.read()[0] == 0
     else:
-        assert pool.show() == [1, 0, 1]
+        assert pool.read() == [1, 0, 1]
         connection.close()
-        assert pool.show() == [0, 1, 1]
+        assert pool.read() == [0, 1, 1]

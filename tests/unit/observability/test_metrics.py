@@ -1,4 +1,4 @@
-"""Metrics are declared once; whatever is not declared fails here, and costs no request in production."""
+"""Undeclared metrics raise an error in development and in tests, and fail no request in production."""
 
 import pytest
 from prometheus_client.exposition import generate_latest
@@ -6,53 +6,54 @@ from prometheus_client.exposition import generate_latest
 from app import create_app
 from app.observability import metrics
 from app.observability.metric_declarations import DECLARATIONS
-from app.observability.metrics import UndeclaredError
+from app.observability.metrics import UndeclaredMetricError
 from scripts import metrics_page
 from tests.support.helpers import ROOT
 
 SECRET = "a-secret-of-some-length-0123456789-abcdefgh"
 PRODUCTION = {"SECRET_KEY": SECRET, "DATABASE_URL": "postgresql://db/x", "REDIS_URL": "redis://r", "TRUSTED_HOSTS": "x"}
 
+EXITS, CACHE, ACTIVE = "gunicorn_worker_exits_total", "cache_requests_total", "http_server_active_requests"
 UNDECLARED = {
-    "another name": (lambda: metrics.count("cache_request_total"), "The metric cache_request_total is not declared"),
-    "no label": (lambda: metrics.count("cache_requests_total"), r"has the labels \(outcome\), not \(\)"),
-    "another label": (lambda: metrics.count("cache_requests_total", result="hit"), r"\(outcome\), not \(result\)"),
-    "a label more": (lambda: metrics.count("gunicorn_worker_exits_total", signal="9"), r"\(\), not \(signal\)"),
-    "another value": (lambda: metrics.count("cache_requests_total", outcome="hti"), "there are: hit, miss, stale"),
-    "another type": (lambda: metrics.observe("cache_requests_total", 1, outcome="hit"), "as a counter, not as a hist"),
-    "a gauge counted": (lambda: metrics.count("http_server_active_requests"), "declared as a gauge, not as a counter"),
-    "a counter that falls": (lambda: metrics.count("gunicorn_worker_exits_total", -1), "cannot change by -1"),
-    "one that is asked": (lambda: metrics.put("gunicorn_backlog", 1), "as a gauge that is asked, not as a gauge"),
+    "name": (lambda: metrics.increment("cache_request_total"), "The metric cache_request_total is not declared"),
+    "missing label": (lambda: metrics.increment(CACHE), r"has the labels \(outcome\), not \(\)"),
+    "other label": (lambda: metrics.increment(CACHE, result="hit"), r"\(outcome\), not \(result\)"),
+    "extra label": (lambda: metrics.increment(EXITS, signal="9"), r"\(\), not \(signal\)"),
+    "label value": (lambda: metrics.increment(CACHE, outcome="hti"), "declared values: hit, miss, stale"),
+    "histogram": (lambda: metrics.observe(CACHE, 1, outcome="hit"), "declared as a counter, not as a histogram"),
+    "counter": (lambda: metrics.increment(ACTIVE), "declared as a gauge, not as a counter"),
+    "decrease": (lambda: metrics.increment(EXITS, -1), "cannot change by -1"),
+    "callback": (lambda: metrics.set_gauge("gunicorn_backlog", 1), "declared as a callback gauge, not as a gauge"),
 }
-UNDECLARED_ASKED = [("nothing", {}), ("circuit_breaker_open", {"backend": "redis"}), ("release_info", {"release": "1"})]
+UNDECLARED_CALLBACKS = [("x", {}), ("circuit_breaker_open", {"backend": "redis"}), ("release_info", {"release": "1"})]
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(monkeypatch):
-    """Whatever an application decides for its process ends with the test."""
-    metrics.book.forget()
-    for name in ("on", "strict"):
-        monkeypatch.setattr(metrics.book, name, True)
-    monkeypatch.setattr(metrics.book, "asked", {})
+def _restore_registry(monkeypatch):
+    """Undo what an application configures in the process-wide registry."""
+    metrics.registry.reset()
+    for name in ("enabled", "strict"):
+        monkeypatch.setattr(metrics.registry, name, True)
+    monkeypatch.setattr(metrics.registry, "callbacks", {})
 
 
-@pytest.mark.parametrize(("use", "words"), UNDECLARED.values(), ids=UNDECLARED)
-def test_undeclared(use, words):
-    """What is not declared raises, and says what is wrong with it."""
-    with pytest.raises(UndeclaredError, match=words):
+@pytest.mark.parametrize(("use", "message"), UNDECLARED.values(), ids=UNDECLARED)
+def test_undeclared(use, message):
+    """Undeclared use raises an error that names the problem."""
+    with pytest.raises(UndeclaredMetricError, match=message):
         use()
 
 
-@pytest.mark.parametrize(("name", "labels"), UNDECLARED_ASKED)
-def test_undeclared_asked(name, labels):
-    """Only what is declared so is worked out when Prometheus asks, and with its labels."""
-    with pytest.raises(UndeclaredError):
-        metrics.ask(name, lambda: 1.0, **labels)
+@pytest.mark.parametrize(("name", "labels"), UNDECLARED_CALLBACKS)
+def test_undeclared_callback(name, labels):
+    """A callback needs a declared callback gauge and its labels."""
+    with pytest.raises(UndeclaredMetricError):
+        metrics.set_callback(name, lambda: 1.0, **labels)
 
 
 @pytest.mark.parametrize("use", [use for use, _ in UNDECLARED.values()], ids=UNDECLARED)
 def test_undeclared_in_production(use, logged):
-    """In production it is an error in the log, once, and the caller goes on."""
+    """Production logs one error for each undeclared metric."""
     create_app("production", PRODUCTION)
     log = logged()
     use()
@@ -60,99 +61,102 @@ def test_undeclared_in_production(use, logged):
     assert [(line["level"], line["logger"]) for line in log.records] == [("ERROR", "app.observability.metrics")]
 
 
-@pytest.mark.parametrize(("name", "labels"), UNDECLARED_ASKED)
-def test_undeclared_asked_in_production(name, labels, logged):
-    """That costs nobody the start of a worker, either."""
+@pytest.mark.parametrize(("name", "labels"), UNDECLARED_CALLBACKS)
+def test_undeclared_callback_in_production(name, labels, logged):
+    """Production logs an undeclared callback and starts."""
     create_app("production", PRODUCTION)
     log = logged()
-    metrics.ask(name, lambda: 1.0, **labels)
+    metrics.set_callback(name, lambda: 1.0, **labels)
     assert [line["level"] for line in log.records] == ["ERROR"]
 
 
 def test_undeclared_values_in_production(logged):
-    """A label that takes one undeclared value after another fills neither the log nor the memory."""
+    """A stream of undeclared label values fills neither the log nor the memory."""
     create_app("production", PRODUCTION)
-    log, known = logged(), len(metrics.book.found)
+    log, before = logged(), count_series()
     for number in range(100):
-        metrics.count("cache_requests_total", outcome=str(number))
-    assert (len(log.records), len(metrics.book.found)) == (1, known)
+        metrics.increment(CACHE, outcome=str(number))
+    assert (len(log.records), count_series()) == (1, before)
+
+
+def count_series():
+    """Return the number of series."""
+    return sum(len(family.samples) for family in metrics.registry.collect())
 
 
 @pytest.mark.parametrize("environment", ["development", "testing"])
-def test_strict(environment):
-    """Development and tests are where it raises."""
-    metrics.book.strict = False
+def test_strict_environments(environment):
+    """Development and testing raise the error."""
+    metrics.registry.strict = False
     create_app(environment, {"DATABASE_URL": "sqlite://"})
-    with pytest.raises(UndeclaredError):
-        metrics.count("nothing")
+    with pytest.raises(UndeclaredMetricError):
+        metrics.increment("x")
 
 
-def test_off(counted):
-    """METRICS=off: nothing is counted, declared or not, and nobody is told."""
+def test_metrics_off(counted):
+    """METRICS=off disables recording, checks and the endpoint."""
     app = create_app("testing", {"METRICS": "off"})
-    metrics.count("nothing")
+    metrics.increment("x")
     assert app.test_client().get("/metrics").status_code == 404
     assert counted("http_server_request_duration_seconds_count") is None
 
 
-def test_there_from_the_start(counted):
-    """A series whose labels are known is there at zero: the first error of all is an increase too."""
+def test_known_series_start_at_zero(counted):
+    """Series with declared label values exist before their first event."""
     assert counted("backend_errors_total", backend="redis", error_type="timeout") == 0
-    assert counted("cache_requests_total", outcome="stale") == 0
+    assert counted(CACHE, outcome="stale") == 0
     assert counted("db_client_connection_count", state="idle") == 0
 
 
-def test_lasting(counted, monkeypatch):
-    """An open breaker counts for a minute after it last failed; one that has closed, at once no more."""
+def test_ttl(counted, monkeypatch):
+    """A gauge with a TTL returns to 0 after it, or when it is set to 0."""
     now = [1000.0]
     monkeypatch.setattr(metrics.time, "monotonic", lambda: now[0])
-    metrics.put("circuit_breaker_open", 1, backend="redis")
+    metrics.set_gauge("circuit_breaker_open", 1, backend="redis")
     now[0] += 59
     assert counted("circuit_breaker_open", backend="redis") == 1
-    metrics.put("circuit_breaker_open", 1, backend="postgres")
+    metrics.set_gauge("circuit_breaker_open", 1, backend="postgres")
     now[0] += 2
-    assert (counted("circuit_breaker_open", backend="redis"), counted("circuit_breaker_open", backend="postgres")) == (
-        0,
-        1,
-    )
-    metrics.put("circuit_breaker_open", 0, backend="postgres")
+    assert counted("circuit_breaker_open", backend="redis") == 0
+    assert counted("circuit_breaker_open", backend="postgres") == 1
+    metrics.set_gauge("circuit_breaker_open", 0, backend="postgres")
     assert counted("circuit_breaker_open", backend="postgres") == 0
 
 
-def test_asked(counted):
-    """What is worked out when Prometheus asks is left out where nobody knows it."""
-    metrics.ask("gunicorn_backlog", lambda: None)
+def test_callback(counted):
+    """A callback gauge is omitted while its value is unknown."""
+    metrics.set_callback("gunicorn_backlog", lambda: None)
     assert counted("gunicorn_backlog") is None
-    metrics.ask("gunicorn_backlog", lambda: 3.0)
+    metrics.set_callback("gunicorn_backlog", lambda: 3.0)
     assert counted("gunicorn_backlog") == 3
 
 
-def test_release(counted):
-    """Which build it is stands in the labels of a metric that is always 1."""
+def test_release_info(counted):
+    """release_info has the release and the environment as labels."""
     create_app("testing", {"RELEASE": "abc"})
     assert counted("release_info", release="abc", environment="testing") == 1
 
 
 def test_names():
-    """No name is declared twice; counters end in _total and no other does, times in seconds; each says what is bad."""
+    """Names are unique; only counters end in _total and only histograms in _seconds; descriptions are sentences."""
     names = [metric.name for metric in DECLARATIONS]
     assert len(set(names)) == len(names)
     for metric in DECLARATIONS:
         assert metric.name.endswith("_total") == (metric.kind == "counter"), metric.name
         assert metric.name.endswith("_seconds") == (metric.kind == "histogram") == bool(metric.buckets), metric.name
-        assert metric.meaning.endswith(".")
-        assert metric.bad.endswith(".")
+        assert metric.description.endswith(".")
+        assert metric.troubleshooting.endswith(".")
 
 
-def test_text():
-    """The text has each declared metric's name, type and meaning, and no series beside them."""
-    metrics.count("cache_requests_total", outcome="hit")
-    lines = generate_latest(metrics.book).decode().splitlines()
-    assert "# TYPE cache_requests_total counter" in lines
-    assert 'cache_requests_total{outcome="hit"} 1.0' in lines
+def test_exposition():
+    """The exposition has each declared metric's name and type, and no _created series."""
+    metrics.increment(CACHE, outcome="hit")
+    lines = generate_latest(metrics.registry).decode().splitlines()
+    assert f"# TYPE {CACHE} counter" in lines
+    assert f'{CACHE}{{outcome="hit"}} 1.0' in lines
     assert not [line for line in lines if "_created" in line]
 
 
-def test_page_is_fresh():
-    """docs/metrics.md is what scripts/metrics_page.py makes of the declarations."""
+def test_page_is_current():
+    """docs/metrics.md matches the declarations."""
     assert (ROOT / "docs/metrics.md").read_text(encoding="utf-8") == metrics_page.page()
