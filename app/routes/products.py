@@ -43,9 +43,9 @@ IF_MATCH_ERRORS = (404, 412, 428)
 
 
 @blp.route("")
-@document(headers=[IF_NONE_MATCH], responses=[304])
 @blp.arguments(ProductQuery, location="query")
 @cached(ttl=30, tags=("products",), public=True)
+@document(headers=[IF_NONE_MATCH], responses=[304])
 @blp.response(200, ProductPage, headers=ETAG)
 def index(query: dict[str, Any]) -> Response:
     """List products, one page at a time; the `Link` header with `rel="next"` leads to the next page."""
@@ -60,8 +60,8 @@ def index(query: dict[str, Any]) -> Response:
 
 @blp.route("", methods=["POST"])
 @require_scope("products")
-@document(headers=[IDEMPOTENCY_KEY], responses=[*BODY_ERRORS, 409])
 @blp.arguments(ProductInput)
+@document(headers=[IDEMPOTENCY_KEY], responses=[*BODY_ERRORS, 409])
 @blp.response(201, Product, headers=ETAG | {"Location": {"schema": {"type": "string"}}})
 @idempotent
 def create(data: dict[str, Any]) -> Response:
@@ -82,8 +82,8 @@ def show(product_id: int) -> Response:
 
 @blp.route(ONE, methods=["PUT"])
 @require_scope("products")
-@document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
 @blp.arguments(ProductInput)
+@document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
 @blp.response(200, Product, headers=ETAG)
 def replace(data: dict[str, Any], product_id: int) -> Response:
     """Replace a product, if If-Match matches."""
@@ -92,8 +92,8 @@ def replace(data: dict[str, Any], product_id: int) -> Response:
 
 @blp.route(ONE, methods=["PATCH"])
 @require_scope("products")
-@document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
 @blp.arguments(ProductChange, content_type=MERGE_PATCH)
+@document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
 @blp.response(200, Product, headers=ETAG)
 def patch(data: dict[str, Any], product_id: int) -> Response:
     """Change some fields of a product (RFC 7396), if If-Match matches."""
