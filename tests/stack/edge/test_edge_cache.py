@@ -1,4 +1,4 @@
-"""What Nginx keeps of the application's answers: what all may share, for a second, and longer while it is away."""
+"""The micro-cache: shared responses are cached for a second, and longer while the application is unavailable."""
 
 import threading
 import time
@@ -10,172 +10,172 @@ from tests.support.helpers import wait_for
 from tests.support.stack.client import is_problem
 
 SHARED = "Cache-Control:public, max-age=0, s-maxage=60"
-REFRESH = 0.25  # seconds that a refresh under way may take
+REFRESH_S = 0.25  # seconds that a running refresh may take
 
 
 @pytest.fixture
 def path(request):
-    """Return a path that no other test has."""
+    """A path that no other test uses."""
     return f"/{abs(hash(request.node.nodeid))}"
 
 
-def numbers(edge, path, times, **options):
-    """Ask so many times, and return how often the stub was asked."""
+def computations(edge, path, times, **options):
+    """Send the same request several times and return how often the stub computed a response."""
     return len({edge.get(path, header=SHARED, **options).json["number"] for _ in range(times)})
 
 
-def test_what_all_may_share_is_asked_for_once(edge, path):
-    """An answer that says it may be shared is fetched once, and the others come from Nginx, which says so."""
-    answers = [edge.get(path, header=SHARED) for _ in range(4)]
-    assert len({answer.json["number"] for answer in answers}) == 1
-    assert [answer.headers["Cache-Status"] for answer in answers] == ["edge; fwd=uri-miss", *["edge; hit"] * 3]
+def test_a_shared_response_is_fetched_once(edge, path):
+    """Nginx fetches a response with s-maxage once and serves it from the cache afterwards, with Cache-Status."""
+    responses = [edge.get(path, header=SHARED) for _ in range(4)]
+    assert len({response.json["number"] for response in responses}) == 1
+    assert [response.headers["Cache-Status"] for response in responses] == ["edge; fwd=uri-miss", *["edge; hit"] * 3]
 
 
-def test_what_does_not_say_so_is_not_kept(edge, path):
-    """Without s-maxage, or with no-store or private, each request reaches the application."""
-    for said in ([], "Cache-Control:no-store", "Cache-Control:private, max-age=60", "Cache-Control:no-cache"):
-        assert len({edge.get(path, header=said).json["number"] for _ in range(3)}) == 3, said
-
-
-@pytest.mark.parametrize("name", ["Authorization", "Cookie"])
-def test_what_is_kept_is_not_for_who_says_who_they_are(edge, path, name):
-    """Who shows a token or a cookie is answered by the application, even where the answer for all is kept."""
-    assert numbers(edge, path, 2) == 1
-    assert numbers(edge, path, 3, headers={name: "session=1"}) == 3
+def test_other_responses_are_not_cached(edge, path):
+    """Without s-maxage, or with no-store or private, every request reaches the application."""
+    for cache_control in ([], "Cache-Control:no-store", "Cache-Control:private, max-age=60", "Cache-Control:no-cache"):
+        assert len({edge.get(path, header=cache_control).json["number"] for _ in range(3)}) == 3, cache_control
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Cookie"])
-def test_what_somebody_got_is_not_kept_for_others(edge, path, name):
-    """An answer to somebody with a token or a cookie is given to nobody else, though it says that it may be shared."""
-    theirs = edge.get(path, header=SHARED, headers={name: "session=1"})
-    assert [name, "session=1"] in theirs.json["headers"]
-    others = [edge.get(path, header=SHARED) for _ in range(2)]
-    assert "session=1" not in str([answer.json for answer in others])
+def test_credentials_bypass_the_cache(edge, path, name):
+    """A request with a token or a cookie reaches the application even if a shared response is cached."""
+    assert computations(edge, path, 2) == 1
+    assert computations(edge, path, 3, headers={name: "session=1"}) == 3
 
 
-def test_a_cookie_is_not_given_to_others(edge, path):
-    """An answer that sets a cookie is kept for nobody, whatever else it says."""
-    asked = [edge.get(path, header=[SHARED, "Set-Cookie:session=secret"]) for _ in range(3)]
-    assert len({answer.json["number"] for answer in asked}) == 3
+@pytest.mark.parametrize("name", ["Authorization", "Cookie"])
+def test_responses_to_credentials_are_not_stored(edge, path, name):
+    """A response to a request with credentials is never served to others, even with s-maxage."""
+    private = edge.get(path, header=SHARED, headers={name: "session=1"})
+    assert [name, "session=1"] in private.json["headers"]
+    shared = [edge.get(path, header=SHARED) for _ in range(2)]
+    assert "session=1" not in str([response.json for response in shared])
 
 
-def test_vary_is_kept_to(edge, path):
-    """What depends on a header is kept for each of its values, and what depends on everything is not kept."""
+def test_a_response_that_sets_a_cookie_is_not_stored(edge, path):
+    """A response with Set-Cookie is never stored, whatever its Cache-Control."""
+    responses = [edge.get(path, header=[SHARED, "Set-Cookie:session=secret"]) for _ in range(3)]
+    assert len({response.json["number"] for response in responses}) == 3
 
-    def ask(language, vary):
+
+def test_vary_is_honoured(edge, path):
+    """A response is cached per value of the headers in Vary; `Vary: *` is not cached."""
+
+    def fetch(language, vary):
         return edge.get(path, header=[SHARED, f"Vary:{vary}"], headers={"Accept-Language": language}).json
 
-    first = ask("de", "Accept-Language")
-    assert ask("en", "Accept-Language")["number"] != first["number"]
-    assert ask("de", "Accept-Language") == first
-    assert ask("de", "*") != ask("de", "*")
+    first = fetch("de", "Accept-Language")
+    assert fetch("en", "Accept-Language")["number"] != first["number"]
+    assert fetch("de", "Accept-Language") == first
+    assert fetch("de", "*") != fetch("de", "*")
 
 
-def test_only_reading_is_kept(edge, path):
-    """A POST is never answered from what is kept, nor kept."""
-    assert numbers(edge, path, 3, method="POST") == 3
-    assert numbers(edge, path, 2) == 1
+def test_only_reads_are_cached(edge, path):
+    """A POST is neither responseed from the cache nor stored."""
+    assert computations(edge, path, 3, method="POST") == 3
+    assert computations(edge, path, 2) == 1
 
 
-def test_an_error_is_not_kept(edge, path):
-    """An error that says nothing is fetched again each time."""
+def test_errors_are_not_cached(edge, path):
+    """An error without Cache-Control is fetched every time."""
     assert len({edge.get(path, status=404).json["number"] for _ in range(3)}) == 3
 
 
-def test_what_is_kept_stands_in_for_a_503(edge, path):
-    """While the application says that it is away, its last good answer is given; the log has both."""
-    said = "Cache-Control:public, s-maxage=1, stale-if-error=60"
+def test_a_stale_response_replaces_a_503(edge, path):
+    """While the application returns 503, nginx serves the stale response and logs both statuses."""
+    cache_control = "Cache-Control:public, s-maxage=1, stale-if-error=60"
 
     def stale():
-        answer = edge.get(path, header=said, then=503)
-        return answer.headers["Cache-Status"] == "edge; hit; detail=stale" and answer
+        response = edge.get(path, header=cache_control, then=503)
+        return response.headers["Cache-Status"] == "edge; hit; detail=stale" and response
 
-    assert edge.get(path, header=said, then=503).status == 200
-    answer = wait_for(stale)
-    assert answer.status == 200
-    logged = edge.log_line("nginx", answer.request_id)
+    assert edge.get(path, header=cache_control, then=503).status == 200
+    response = wait_for(stale)
+    assert response.status == 200
+    logged = edge.log_line("nginx", response.request_id)
     assert (logged["cache"], logged["status"], logged["upstream_status"]) == ("STALE", 200, "503")
 
 
 @pytest.mark.parametrize("status", [500, 404])
-def test_a_fault_is_shown(edge, path, status):
-    """Nothing stands in for a fault of the application, or for what has been taken away."""
-    said = "Cache-Control:public, s-maxage=1, stale-if-error=60"
-    assert edge.get(path, header=said, then=status).status == 200
-    wait_for(lambda: edge.get(path, header=said, then=status).status == status)
+def test_other_errors_are_shown(edge, path, status):
+    """A stale response replaces neither a 500 nor a 404."""
+    cache_control = "Cache-Control:public, s-maxage=1, stale-if-error=60"
+    assert edge.get(path, header=cache_control, then=status).status == 200
+    wait_for(lambda: edge.get(path, header=cache_control, then=status).status == status)
 
 
-@pytest.mark.parametrize("said", [[], "Cache-Control:no-store"])
-def test_nobody_waits_for_what_is_not_kept(edge, path, said):
-    """Of many who ask for the same page at the same moment, each has it at once, if it may not be kept."""
+@pytest.mark.parametrize("cache_control", [[], "Cache-Control:no-store"])
+def test_uncacheable_responses_are_not_serialised(edge, path, cache_control):
+    """Simultaneous requests for an uncacheable page do not wait for each other."""
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: edge.get(path, header=said, wait=0.2), range(8)))
-    assert len({answer.json["number"] for answer in answers}) == 8
-    assert max(answer.seconds for answer in answers) < 1.5
+        responses = list(pool.map(lambda _: edge.get(path, header=cache_control, wait=0.2), range(8)))
+    assert len({response.json["number"] for response in responses}) == 8
+    assert max(response.seconds for response in responses) < 1.5
 
 
-def test_while_one_fetches_the_others_do_not_wait(edge, path):
-    """When what was kept has just ended, one request fetches it anew, and the others have the last one meanwhile."""
-    said = "Cache-Control:public, s-maxage=1, stale-while-revalidate=30"
-    edge.get(path, header=said, wait=1)
-    time.sleep(2.1)  # no condition says that it has ended without fetching it anew
+def test_one_request_revalidates_the_others_get_stale(edge, path):
+    """When a response expires, one request fetches it and the others get the stale one meanwhile."""
+    cache_control = "Cache-Control:public, s-maxage=1, stale-while-revalidate=30"
+    edge.get(path, header=cache_control, wait=1)
+    time.sleep(2.1)  # no condition can be observed without revalidating
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: edge.get(path, header=said, wait=1), range(8)))
-    assert [answer.headers["Cache-Status"] for answer in answers].count("edge; hit; detail=updating") == 7
+        responses = list(pool.map(lambda _: edge.get(path, header=cache_control, wait=1), range(8)))
+    assert [response.headers["Cache-Status"] for response in responses].count("edge; hit; detail=updating") == 7
 
 
-def test_the_port_that_was_asked_for_is_part_of_the_question(edge, path):
-    """An answer that names another port, as a redirect may, is kept for who asked for that one."""
-    told = [
+def test_the_requested_port_is_part_of_the_key(edge, path):
+    """A response that depends on the port, such as a redirect, is cached per port."""
+    hosts = [
         dict(edge.get(path, header=SHARED, headers={"Host": host}).json["headers"])["Host"]
         for host in ("shop.example:666", "shop.example")
     ]
-    assert told == ["shop.example:666", "shop.example"]
+    assert hosts == ["shop.example:666", "shop.example"]
 
 
-def test_each_answer_has_an_id_of_its_own(edge, path):
-    """An answer that comes from what is kept has its own request's id, not the first one's."""
-    answers = [edge.get(path, header=[SHARED, "X-Request-ID:from-the-application"]) for _ in range(3)]
-    assert len({answer.request_id for answer in answers}) == 3
-    assert [len(answer.headers.get_all("X-Request-ID")) for answer in answers] == [1] * 3
+def test_each_cached_response_has_its_own_request_id(edge, path):
+    """A cached response carries the id of its own request, not of the first one."""
+    responses = [edge.get(path, header=[SHARED, "X-Request-ID:from-the-application"]) for _ in range(3)]
+    assert len({response.request_id for response in responses}) == 3
+    assert [len(response.headers.get_all("X-Request-ID")) for response in responses] == [1] * 3
 
 
-def test_who_has_it_already_is_told_so(edge, path):
-    """A client that names the ETag of what is kept gets 304 from Nginx."""
+def test_a_matching_etag_gets_304_from_the_cache(edge, path):
+    """If-None-Match with the cached ETag gets 304 from nginx."""
     edge.get(path, header=[SHARED, 'ETag:"abc"'])
-    answer = edge.get(path, header=[SHARED, 'ETag:"abc"'], headers={"If-None-Match": '"abc"'})
-    assert (answer.status, answer.headers["Cache-Status"]) == (304, "edge; hit")
+    response = edge.get(path, header=[SHARED, 'ETag:"abc"'], headers={"If-None-Match": '"abc"'})
+    assert (response.status, response.headers["Cache-Status"]) == (304, "edge; hit")
 
 
-def test_conditions_of_a_change_get_through(edge, path):
-    """What a change depends on reaches the application."""
-    got = edge.get(path, method="PUT", headers={"If-Match": '"abc"'}).json["headers"]
-    assert ["If-Match", '"abc"'] in got
+def test_if_match_reaches_the_application(edge, path):
+    """Nginx passes If-Match on."""
+    forwarded = edge.get(path, method="PUT", headers={"If-Match": '"abc"'}).json["headers"]
+    assert ["If-Match", '"abc"'] in forwarded
 
 
-def list_of(server, name):
-    """Return the newest products' numbers that begin so."""
-    answer = server.ask("/api/products?limit=100")
-    assert answer.status == 200
-    return [item["sku"] for item in answer.json["items"] if item["sku"].startswith(name)]
+def listed_skus(server, name):
+    """Return the SKUs of the newest products that start with a prefix."""
+    response = server.ask("/api/products?limit=100")
+    assert response.status == 200
+    return [item["sku"] for item in response.json["items"] if item["sku"].startswith(name)]
 
 
-def test_the_list_is_kept(server):
-    """The real list is fetched once or twice a second, however often it is asked for, and says that it was kept."""
+def test_the_product_list_is_cached(server):
+    """Requests for the real product list mostly hit the micro-cache."""
     server.ask("/api/products?limit=3")
-    said = [server.ask("/api/products?limit=3").headers.get_all("Cache-Status")[-1] for _ in range(20)]
-    assert said.count("edge; hit") >= 15
+    statuses = [server.ask("/api/products?limit=3").headers.get_all("Cache-Status")[-1] for _ in range(20)]
+    assert statuses.count("edge; hit") >= 15
 
 
 def test_a_write_is_visible_within_a_second(server, figure):
-    """While others keep asking, a new product is in the list a second after its 201, or when a refresh is done."""
-    token, over, slowest = server.token(), threading.Event(), 0.0
+    """Under constant reads a new product is listed within a second of its 201, plus a running refresh."""
+    token, stop, slowest = server.token(), threading.Event(), 0.0
 
-    def keep_asking():
-        while not over.is_set():
-            list_of(server, "SEEN")
+    def keep_reading():
+        while not stop.is_set():
+            listed_skus(server, "SEEN")
 
-    readers = [threading.Thread(target=keep_asking) for _ in range(3)]
+    readers = [threading.Thread(target=keep_reading) for _ in range(3)]
     for reader in readers:
         reader.start()
     try:
@@ -184,31 +184,31 @@ def test_a_write_is_visible_within_a_second(server, figure):
             product = {"sku": sku, "name": "Mug", "price": 1, "currency": "EUR"}
             assert server.ask("/api/products", "POST", json=product, token=token).status == 201
             written = time.monotonic()
-            wait_for(lambda sku=sku: sku in list_of(server, "SEEN"), seconds=5)
+            wait_for(lambda sku=sku: sku in listed_skus(server, "SEEN"), seconds=5)
             slowest = max(slowest, time.monotonic() - written)
             later = time.monotonic() + 0.5
-            while time.monotonic() < later:  # and it does not go away again
-                assert sku in list_of(server, "SEEN")
+            while time.monotonic() < later:  # and it stays
+                assert sku in listed_skus(server, "SEEN")
     finally:
-        over.set()
+        stop.set()
         for reader in readers:
             reader.join()
-    figure(f"a write is visible after {slowest:.2f} s at the latest, of 8")
-    assert slowest <= 1 + REFRESH
+    figure(f"slowest of 8 writes visible after {slowest:.2f} s")
+    assert slowest <= 1 + REFRESH_S
 
 
-def test_without_the_application_what_was_kept_is_answered(server):
-    """With every container of the application stopped, the list goes on being answered, and all else is a clear 503."""
+def test_without_the_application_stale_lists_are_served(server):
+    """With every container of the application stopped, nginx serves the stale list; everything else gets 503 with Retry-After."""
     colour, path = server.status()["active_colour"], "/api/products?limit=4"
-    kept = server.ask(path)
+    cached = server.ask(path)
     server.compose("stop", "--timeout", "3", f"web-{colour}")
     try:
-        answers, end = [], time.monotonic() + 4  # longer than it is fresh
+        responses, end = [], time.monotonic() + 4  # longer than the response is fresh
         while time.monotonic() < end:
-            answers.append(server.ask(path))
-        assert {answer.status for answer in answers} == {200}
-        assert {answer.body for answer in answers} == {kept.body}
-        assert answers[-1].headers.get_all("Cache-Status")[-1] == "edge; hit; detail=stale"
+            responses.append(server.ask(path))
+        assert {response.status for response in responses} == {200}
+        assert {response.body for response in responses} == {cached.body}
+        assert responses[-1].headers.get_all("Cache-Status")[-1] == "edge; hit; detail=stale"
         other = server.ask("/api/products/1")
         assert is_problem(other, 503)
         assert int(other.headers["Retry-After"]) >= 1
