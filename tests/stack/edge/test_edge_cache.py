@@ -24,6 +24,7 @@ def computations(edge, path, times, **options):
     return len({edge.get(path, header=SHARED, **options).json["number"] for _ in range(times)})
 
 
+@pytest.mark.guarantee("Shared responses are computed about once a second")
 def test_a_shared_response_is_fetched_once(edge, path):
     """Nginx fetches a response with s-maxage once and serves it from the cache afterwards, with Cache-Status."""
     responses = [edge.get(path, header=SHARED) for _ in range(4)]
@@ -37,6 +38,7 @@ def test_other_responses_are_not_cached(edge, path):
         assert len({edge.get(path, header=cache_control).json["number"] for _ in range(3)}) == 3, cache_control
 
 
+@pytest.mark.guarantee("A response to a request with credentials is never stored or served to others")
 @pytest.mark.parametrize("name", ["Authorization", "Cookie"])
 def test_credentials_bypass_the_cache(edge, path, name):
     """A request with a token or a cookie reaches the application even if a shared response is cached."""
@@ -44,6 +46,7 @@ def test_credentials_bypass_the_cache(edge, path, name):
     assert computations(edge, path, 3, headers={name: "session=1"}) == 3
 
 
+@pytest.mark.guarantee("A response to a request with credentials is never stored or served to others")
 @pytest.mark.parametrize("name", ["Authorization", "Cookie"])
 def test_responses_to_credentials_are_not_stored(edge, path, name):
     """A response to a request with credentials is never served to others, even with s-maxage."""
@@ -167,6 +170,7 @@ def test_the_product_list_is_cached(server):
     assert statuses.count("edge; hit") >= 15
 
 
+@pytest.mark.guarantee("A write is visible through the micro-cache within a second")
 def test_a_write_is_visible_within_a_second(server, figure):
     """Under constant reads a new product is listed within a second of its 201, plus a running refresh."""
     token, stop, slowest = server.token(), threading.Event(), 0.0
@@ -197,8 +201,9 @@ def test_a_write_is_visible_within_a_second(server, figure):
     assert slowest <= 1 + REFRESH_S
 
 
+@pytest.mark.guarantee("With the application down, nginx still serves cached lists")
 def test_without_the_application_stale_lists_are_served(server):
-    """With every container of the application stopped, nginx serves the stale list; everything else gets 503 with Retry-After."""
+    """With the application stopped, nginx serves the stale list and 503 with Retry-After for everything else."""
     colour, path = server.status()["active_colour"], "/api/products?limit=4"
     cached = server.ask(path)
     server.compose("stop", "--timeout", "3", f"web-{colour}")

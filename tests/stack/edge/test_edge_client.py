@@ -40,6 +40,7 @@ def forged_request(path):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+@pytest.mark.guarantee("Forged forwarding headers change nothing that the application trusts or logs")
 def test_no_forged_header_reaches_the_application(edge):
     """Nginx removes every forged header and sets its own values."""
     response = raw_tls(edge.https, forged_request("/page"), HOST)
@@ -131,6 +132,7 @@ def test_the_log_has_cache_status_times_and_protocol(edge):
     assert lines[1]["upstream_s"] == ""
 
 
+@pytest.mark.guarantee("A configured proxy's client address and request id are trusted")
 def test_a_known_proxy_names_the_client(behind_cdn):
     """The application and the log use the client address that a known proxy names."""
     response = behind_cdn.get("/page", headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.5"})
@@ -138,6 +140,7 @@ def test_a_known_proxy_names_the_client(behind_cdn):
     assert behind_cdn.log_line("nginx", response.request_id)["client"] == "203.0.113.5"
 
 
+@pytest.mark.guarantee("A configured proxy's client address and request id are trusted")
 def test_a_known_proxys_request_id_is_used(behind_cdn):
     """A well-formed X-Request-ID of a known proxy is used by the application, the response and the log."""
     response = behind_cdn.get("/page", headers={"X-Request-ID": CDN_REQUEST_ID})

@@ -47,6 +47,7 @@ REJECTED = {
 }
 
 
+@pytest.mark.guarantee("nginx' own errors are problem documents too, down to an unparsable request line")
 @pytest.mark.parametrize(("request_bytes", "status", "title"), REJECTED.values(), ids=REJECTED)
 def test_nginx_errors_are_problem_documents(running, request_bytes, status, title):
     """A request that nginx rejects gets a problem document with its status, title and request id."""

@@ -1,4 +1,4 @@
-"""Many quick requests: each is a new connection from nginx to web, and none may fail for want of a port."""
+"""Many fast requests: each opens a connection from nginx to web, and none fails for lack of a port."""
 
 import http.client
 from collections import Counter
@@ -7,27 +7,27 @@ from concurrent.futures import ThreadPoolExecutor
 REQUESTS, CLIENTS = 3000, 8
 
 
-def test_ports_at_rest_are_used_again(running):
-    """The kernel may use a port again that rests after its connection ended."""
-    shown = running.compose("exec", "-T", "nginx", "cat", "/proc/sys/net/ipv4/tcp_tw_reuse").stdout
-    assert shown.strip() == "1"
+def test_time_wait_ports_are_reused(running):
+    """Nginx' container sets tcp_tw_reuse."""
+    setting = running.compose("exec", "-T", "nginx", "cat", "/proc/sys/net/ipv4/tcp_tw_reuse").stdout
+    assert setting.strip() == "1"
 
 
 def test_three_thousand_quick_requests_all_succeed(running):
-    """Three thousand requests through nginx, as fast as they go, are all answered with 200."""
+    """Three thousand requests through nginx, as fast as possible, all get 200."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         shares = pool.map(statuses, [running.port] * CLIENTS, [REQUESTS // CLIENTS] * CLIENTS)
     assert sum(shares, Counter()) == {200: REQUESTS}
 
 
 def statuses(port, number):
-    """Send requests on one connection and count the answers by status."""
+    """Send requests on one connection and count the responses by status."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    seen = Counter()
+    counts = Counter()
     for _ in range(number):
         connection.request("GET", "/api/products")
         response = connection.getresponse()
         response.read()
-        seen[response.status] += 1
+        counts[response.status] += 1
     connection.close()
-    return seen
+    return counts

@@ -1,4 +1,4 @@
-"""Requests that two servers could read differently: refused, or read the one way, and never is one taken for two."""
+"""Requests that two servers could parse differently: rejected or normalised, never taken for two."""
 
 import contextlib
 import secrets
@@ -13,13 +13,13 @@ import pytest
 from tests.support.stack.client import connect_tls
 from tests.support.stack.server import HOST
 
-LIMIT = 3  # seconds
-MARK = f"smuggled-{secrets.token_hex(6)}"  # in the address of each request that must never be seen
+TIMEOUT_S = 3
+MARK = f"smuggled-{secrets.token_hex(6)}"  # in the path of each hidden request
 HEAD = f"Host: {HOST}\r\n"
 SMUGGLED = f"GET /{MARK} HTTP/1.1\r\n{HEAD}\r\n"
 
-# The head of a POST, and its body; {} is the request that must never be seen.
-REFUSED = {
+# Headers and body of a POST; {} is the hidden request.
+AMBIGUOUS = {
     "CL.TE": ("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n{}"),
     "TE.CL": ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", f"{len(SMUGGLED):x}\r\n{{}}\r\n0\r\n\r\n"),
     "TE.TE": ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n{}"),
@@ -45,8 +45,8 @@ REFUSED = {
 }
 
 
-def until_closed(connection):
-    """Return all that comes until the other side closes, or says nothing more."""
+def read_until_closed(connection):
+    """Return everything received until the other side closes or times out."""
     received = b""
     with contextlib.suppress(TimeoutError, ConnectionResetError):
         while part := connection.recv(65536):
@@ -54,35 +54,38 @@ def until_closed(connection):
     return received
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_an_ambiguous_request_is_refused(server, name):
-    """What servers read differently gets one answer, 400 or 501, and the connection is closed."""
-    head, body = REFUSED[name]
+@pytest.mark.guarantee(
+    "Requests that two servers could parse differently are rejected, and hidden requests never reach the application"
+)
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_an_ambiguous_request_is_rejected(server, name):
+    """An ambiguous request gets exactly one response, 400 or 501, and the connection is closed."""
+    head, body = AMBIGUOUS[name]
     version = "1.0" if "1.0" in name else "1.1"
     request = f"POST /api/products HTTP/{version}\r\n{HEAD}{head}\r\n{body.format(SMUGGLED)}"
-    with connect_tls(server.https, HOST, LIMIT) as connection:
+    with connect_tls(server.https, HOST, TIMEOUT_S) as connection:
         connection.sendall(request.encode())
-        received = until_closed(connection)
+        received = read_until_closed(connection)
     assert received.count(b"HTTP/1.1 ") == 1, received
     assert received.split()[1] in {b"400", b"501"}, received
     assert b"Connection: close" in received
 
 
 @pytest.mark.parametrize("name", ["header lines", "all lines"])
-def test_lines_that_end_in_a_bare_lf_are_read_one_way(server, name):
-    """Nginx takes LF for the end of a line (RFC 9112, 2.2, allows it), and passes on CRLF: one request stays one."""
+def test_bare_lf_lines_are_normalised(server, name):
+    """Nginx accepts LF as the end of a line (RFC 9112, 2.2 allows it) and sends CRLF: one request stays one."""
     first = f"GET /health?1 HTTP/1.1\r\nHost: {HOST}\nX-A: a\nContent-Length: 0\n\n"
     request = f"{first}GET /health?2 HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n"
     if name == "all lines":
         request = request.replace("\r\n", "\n")
-    with connect_tls(server.https, HOST, LIMIT) as connection:
+    with connect_tls(server.https, HOST, TIMEOUT_S) as connection:
         connection.sendall(request.encode())
-        received = until_closed(connection)
+        received = read_until_closed(connection)
     assert received.count(b"HTTP/1.1 ") == received.count(b"HTTP/1.1 200") == 2, received
 
 
-def h2_answer(port, headers, body=b""):
-    """Send a request by HTTP/2, whatever it says, and return the status, or the name of the error that ends it."""
+def h2_status(port, headers, body=b""):
+    """Send an HTTP/2 request without validation and return its status, or "refused"."""
     config = h2.config.H2Configuration(
         validate_outbound_headers=False, normalize_outbound_headers=False, validate_inbound_headers=False
     )
@@ -93,22 +96,22 @@ def h2_answer(port, headers, body=b""):
         if body:
             protocol.send_data(1, body, end_stream=True)
         connection.sendall(protocol.data_to_send())
-        return first_word(connection, protocol)
+        return read_status(connection, protocol)
 
 
 def connect_h2(port):
-    """Connect by TLS and agree on HTTP/2."""
+    """Connect with TLS and negotiate HTTP/2."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    plain = socket.create_connection(("127.0.0.1", port), LIMIT)
+    plain = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
     connection = context.wrap_socket(plain, server_hostname=HOST)
     assert connection.selected_alpn_protocol() == "h2"
     return connection
 
 
-def first_word(connection, protocol):
-    """Read until there is a status or an error."""
+def read_status(connection, protocol):
+    """Read until a status or an error arrives."""
     while part := connection.recv(65536):
         for event in protocol.receive_data(part):
             if isinstance(event, h2.events.ResponseReceived):
@@ -135,17 +138,23 @@ DOWNGRADED = {
 }
 
 
+@pytest.mark.guarantee(
+    "Requests that two servers could parse differently are rejected, and hidden requests never reach the application"
+)
 @pytest.mark.parametrize("name", DOWNGRADED)
-def test_http2_smuggles_nothing_into_http1(server, name):
-    """What HTTP/2 can carry and HTTP/1.1 reads otherwise is refused, and the next request is answered as itself."""
+def test_http2_cannot_smuggle_into_http1(server, name):
+    """An HTTP/2 request that HTTP/1.1 would parse differently is rejected; the next request succeeds."""
     headers, body = DOWNGRADED[name]
     headers = [(key, value.replace("{}", MARK)) for key, value in headers]
-    assert h2_answer(server.https, headers, body.replace(b"{}", SMUGGLED.encode())) in {400, 421, "refused"}
-    assert h2_answer(server.https, [(":method", "GET"), *START[1:3], (":path", "/health")]) == 200
+    assert h2_status(server.https, headers, body.replace(b"{}", SMUGGLED.encode())) in {400, 421, "refused"}
+    assert h2_status(server.https, [(":method", "GET"), *START[1:3], (":path", "/health")]) == 200
 
 
-def test_nothing_of_it_reached_the_application(server):
-    """Of all that was hidden in the requests above, the application has seen nothing."""
+@pytest.mark.guarantee(
+    "Requests that two servers could parse differently are rejected, and hidden requests never reach the application"
+)
+def test_no_hidden_request_reached_the_application(server):
+    """The application has seen none of the requests hidden above."""
     logs = server.compose("logs", "--no-log-prefix", "--no-color", f"web-{server.status()['active_colour']}").stdout
     assert "/health" in logs
     assert MARK not in logs

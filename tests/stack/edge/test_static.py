@@ -1,4 +1,4 @@
-"""Static files as users get them: kept for ever by their names, small, and there for the pages of both releases."""
+"""Static files: immutable, compressed, and available to the pages of both releases."""
 
 import gzip
 import hashlib
@@ -12,14 +12,14 @@ from tests.support.helpers import ROOT, wait_for
 from tests.support.stack.client import is_problem
 from tests.support.stack.compose import docker
 
-KEEP = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 STYLE = re.compile(rb'"(/static/docs\.[0-9a-f]{12}\.css)"')
-UNPACK = """
+DECOMPRESS = """
 import hashlib, pathlib, sys
 from compression import zstd
 print(hashlib.sha256(zstd.decompress(pathlib.Path(sys.argv[1]).read_bytes())).hexdigest())
 """
-# A release with another style sheet, whose bundle is made anew by the script that made the first one's.
+# A release with another stylesheet; the same script builds its bundle.
 RESTYLED = (
     f"COPY <<'END' scripts/build_static.py\n{(ROOT / 'scripts/build_static.py').read_text().strip()}\nEND",
     "RUN echo 'h1 { color: teal; }' >> app/static/docs.css",
@@ -37,98 +37,98 @@ ENCODINGS = {
 }
 
 
-def style(server):
-    """Return the style sheet's path, as the page for people names it."""
+def stylesheet_path(server):
+    """Return the stylesheet's path as /api/docs links it."""
     (path,) = STYLE.findall(server.ask("/api/docs").body)
     return path.decode()
 
 
 @pytest.fixture(scope="module")
 def path(server):
-    """Return the style sheet's path."""
-    return style(server)
+    """The stylesheet's path."""
+    return stylesheet_path(server)
 
 
-def upstreams(server, path):
-    """Return how long the application took for each request for a path; "" where it was not asked."""
+def upstream_times(server, path):
+    """Return the upstream times logged for a path; empty strings where nginx served it alone."""
     lines = server.compose("logs", "--no-color", "--no-log-prefix", "nginx").stdout.splitlines()
     entries = [json.loads(line) for line in lines if line.startswith("{")]
     return {entry["upstream_s"] for entry in entries if entry["path"] == path}
 
 
-def test_the_page_names_its_style_sheet_by_its_content(server, path):
-    """The page for people links to a name with the first digits of the content's SHA-256 in it, and it loads."""
-    answer = server.ask(path)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
-    assert hashlib.sha256(answer.body).hexdigest()[:12] in path
+def test_the_stylesheet_name_contains_its_hash(server, path):
+    """The page links to a name that contains the first digits of the content's SHA-256, and it loads."""
+    response = server.ask(path)
+    assert (response.status, response.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
+    assert hashlib.sha256(response.body).hexdigest()[:12] in path
 
 
-@pytest.mark.parametrize("asked", ENCODINGS)
-def test_it_is_kept_for_ever_in_the_form_that_was_asked_for(server, path, asked):
-    """It may be kept for ever, in the best form that the client takes, never in one that it rules out."""
-    answer = server.ask(path, headers={"Accept-Encoding": asked})
-    assert (answer.status, answer.headers["Content-Encoding"]) == (200, ENCODINGS[asked])
-    assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
-    assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == (KEEP, "Accept-Encoding")
+@pytest.mark.parametrize("accept_encoding", ENCODINGS)
+def test_a_hashed_file_is_immutable_and_negotiated(server, path, accept_encoding):
+    """A hashed file is immutable and uses the best encoding that the client accepts."""
+    response = server.ask(path, headers={"Accept-Encoding": accept_encoding})
+    assert (response.status, response.headers["Content-Encoding"]) == (200, ENCODINGS[accept_encoding])
+    assert response.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert (response.headers["Cache-Control"], response.headers["Vary"]) == (IMMUTABLE, "Accept-Encoding")
 
 
-def test_gzip_unpacks_to_what_the_name_says(server, path):
-    """What goes out as gzip is the file, and half of its size at most."""
-    plain, packed = server.ask(path), server.ask(path, headers={"Accept-Encoding": "gzip"})
-    assert gzip.decompress(packed.body) == plain.body
-    assert len(packed.body) <= len(plain.body) / 2
+def test_gzip_content_matches_the_hash(server, path):
+    """The gzip response decompresses to the file and is at most half its size."""
+    plain, compressed = server.ask(path), server.ask(path, headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(compressed.body) == plain.body
+    assert len(compressed.body) <= len(plain.body) / 2
 
 
-def test_zstd_unpacks_to_what_the_name_says(server, image, path):
-    """What goes out as zstd is the file, as the image's Python unpacks it."""
-    answer = server.ask(path, headers={"Accept-Encoding": "zstd"})
+def test_zstd_content_matches_the_hash(server, image, path):
+    """The zstd response decompresses to the file."""
+    response = server.ask(path, headers={"Accept-Encoding": "zstd"})
     folder = server.folder / "static/zstd"
-    assert answer.body == (folder / path[1:]).read_bytes()
-    words = (f"--volume={folder}:/packed:ro", image, "python", "-c", UNPACK, f"/packed{path}")
-    assert docker("run", "--rm", "--network=none", *words).stdout[:12] in path
+    assert response.body == (folder / path[1:]).read_bytes()
+    arguments = (f"--volume={folder}:/compressed:ro", image, "python", "-c", DECOMPRESS, f"/compressed{path}")
+    assert docker("run", "--rm", "--network=none", *arguments).stdout[:12] in path
 
 
-def test_nginx_serves_it_alone(server, path):
-    """The application is not asked for it; for the plain name it is."""
+def test_hashed_files_do_not_reach_the_application(server, path):
+    """Nginx serves the hashed name itself and proxies the plain name."""
     server.ask(path)
     server.ask("/static/docs.css")
-    wait_for(lambda: upstreams(server, path) and upstreams(server, "/static/docs.css"))
-    assert upstreams(server, path) <= {"", "-"}
-    assert not upstreams(server, "/static/docs.css") & {"", "-"}
+    wait_for(lambda: upstream_times(server, path) and upstream_times(server, "/static/docs.css"))
+    assert upstream_times(server, path) <= {"", "-"}
+    assert not upstream_times(server, "/static/docs.css") & {"", "-"}
 
 
 @pytest.mark.parametrize(
     ("condition", "validator"), [("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")]
 )
 @pytest.mark.parametrize("encoding", ["identity", "zstd"])
-def test_who_has_it_gets_nothing_again(server, path, condition, validator, encoding):
-    """A client that asks again all the same is told that it has not changed."""
+def test_a_conditional_request_gets_304(server, path, condition, validator, encoding):
+    """A conditional request for an unchanged file gets 304."""
     accept = {"Accept-Encoding": encoding}
     seen = server.ask(path, headers=accept).headers[validator]
-    answer = server.ask(path, headers={**accept, condition: seen})
-    assert (answer.status, answer.body, answer.headers["Cache-Control"]) == (304, b"", KEEP)
+    response = server.ask(path, headers={**accept, condition: seen})
+    assert (response.status, response.body, response.headers["Cache-Control"]) == (304, b"", IMMUTABLE)
 
 
-def test_the_plain_name_is_asked_for_each_time(server, path):
-    """The plain name has the same content, is not kept without asking, and is not sent again to who has it."""
-    answer = server.ask("/static/docs.css")
-    assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-cache")
-    assert answer.body == server.ask(path).body
-    again = server.ask("/static/docs.css", headers={"If-None-Match": answer.headers["ETag"]})
+def test_the_plain_name_is_revalidated(server, path):
+    """The plain name has the same content, is revalidated each time, and gets 304 when unchanged."""
+    response = server.ask("/static/docs.css")
+    assert (response.status, response.headers["Cache-Control"]) == (200, "no-cache")
+    assert response.body == server.ask(path).body
+    again = server.ask("/static/docs.css", headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
 
 
 @pytest.mark.parametrize("name", ["docs.0123456789ab.css", "gone.css", "", "../../etc/passwd.0123456789ab"])
-def test_what_is_not_there_is_not_kept(server, name):
-    """A name that no release has is a problem document that nobody keeps: the next release may have it."""
-    answer = server.ask(f"/static/{name}")
-    assert is_problem(answer, 400 if name.startswith("..") else 404)
-    assert answer.headers["Cache-Control"] == "no-store"
+def test_a_missing_file_is_not_cached(server, name):
+    """A name that no release has gets an uncacheable problem document, because the next release may have it."""
+    response = server.ask(f"/static/{name}")
+    assert is_problem(response, 400 if name.startswith("..") else 404)
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_it_can_only_be_read(server, path, method):
-    """Any other method than GET and HEAD is refused, by either name."""
+def test_static_files_are_read_only(server, path, method):
+    """Methods other than GET and HEAD get 405 for either name."""
     assert is_problem(server.ask(path, method), 405)
     assert is_problem(server.ask("/static/docs.css", method), 405)
     assert server.ask(path, "HEAD").status == 200
@@ -136,29 +136,30 @@ def test_it_can_only_be_read(server, path, method):
 
 @pytest.fixture(scope="module")
 def restyled(server, registry, path):
-    """Bring a release with another style sheet as a canary, promote it, roll back; return what users met meanwhile."""
+    """Deploy a release with another stylesheet as a canary, promote it, roll back; return what clients saw."""
     seen = SimpleNamespace(old=path, links={}, statuses={})
 
-    def act(name, *words, different=1):
-        server.ops(*words)
-        met = seen.links[name] = {style(server) for _ in range(5)}
-        wait_for(lambda: met.add(style(server)) or len(met) == different, seconds=20)
+    def step(name, *command, different=1):
+        server.ops(*command)
+        paths = seen.links[name] = {stylesheet_path(server) for _ in range(5)}
+        wait_for(lambda: paths.add(stylesheet_path(server)) or len(paths) == different, seconds=20)
         seen.statuses[name] = {link: server.ask(link).status for link in {path} | seen.links["canary"]}
 
-    act("canary", "canary", registry.release("restyled", *RESTYLED), "--percent", "50", "--for", "2", different=2)
-    act("promote", "promote")
-    act("rollback", "rollback")
+    step("canary", "canary", registry.release("restyled", *RESTYLED), "--percent", "50", "--for", "2", different=2)
+    step("promote", "promote")
+    step("rollback", "rollback")
     return seen
 
 
 def test_a_changed_file_has_another_name(restyled):
-    """The new release's page names its own style sheet; during a canary users meet both, later that of who serves."""
+    """The new release links another stylesheet; a canary serves both, later only the active release's is linked."""
     (new,) = restyled.links["canary"] - {restyled.old}
     assert restyled.links == {"canary": {restyled.old, new}, "promote": {new}, "rollback": {restyled.old}}
 
 
+@pytest.mark.guarantee("Pages of either release find their static files during a canary, a switch and a rollback")
 @pytest.mark.parametrize("moment", ["canary", "promote", "rollback"])
-def test_a_page_finds_its_files_whichever_release_serves(restyled, moment):
-    """Whoever has a page of the one release or the other finds its style sheet, whichever serves by now."""
+def test_pages_of_either_release_find_their_files(restyled, moment):
+    """A page of either release finds its stylesheet, whichever release is active."""
     assert len(restyled.statuses[moment]) == 2
     assert set(restyled.statuses[moment].values()) == {200}
