@@ -9,7 +9,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/venv/bin/pip uninstall --yes pip
 # Importing compiles what every start needs. Compiling the rest (tracing, other databases) would add a quarter to the size; a
 # start with tracing takes a second longer instead.
-RUN /opt/venv/bin/python -c 'import alembic.command, environs, flask.cli, flask_migrate.cli, flask_smorest, flask_sqlalchemy.cli, \
+RUN /opt/venv/bin/python -c 'import alembic.command, flask.cli, flask_migrate.cli, flask_smorest, flask_sqlalchemy.cli, \
     gunicorn.app.wsgiapp, gunicorn.workers.gthread, prometheus_client.core, prometheus_client.multiprocess, \
     psycopg2.extras, redis, sqlalchemy.dialects.postgresql.psycopg2, sqlalchemy.dialects.sqlite, werkzeug.middleware.proxy_fix'
 

@@ -1,16 +1,16 @@
-"""Check that this server is fit for production: `flask check-production`, also where the application does not start.
+"""Run `flask check-production` even if the application does not start.
 
     docker compose run --rm --no-deps migrate python scripts/check_production.py
 
-With settings that cannot be used `flask` has no application, and says so; this says it in the form of the other checks.
-docs/production-check.md has them all.
+With invalid settings `flask` cannot load the application; this script then reports them like any other check.
+docs/production-check.md describes all checks.
 """
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT))  # the application, wherever this is called from
+sys.path.append(str(ROOT))  # makes `app` importable from any working directory
 
 from flask.cli import load_dotenv  # noqa: E402
 

@@ -35,6 +35,7 @@ main() {
   check zizmor $bin/zizmor --offline --strict-collection --quiet .github tests/support/stack/workflow/actions
   check migrations $bin/python scripts/check_migrations.py
   check "docs/metrics.md" $bin/python scripts/metrics_page.py --check
+  check "docs/production-check.md" $bin/python scripts/production_check_page.py --check
   check "docs/guarantees.md" $bin/python scripts/guarantees_page.py --check
   if docker compose version >/dev/null 2>&1; then
     check "compose (development)" compose docker-compose.yml

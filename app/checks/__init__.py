@@ -1,1 +1,1 @@
-"""Whether this server is fit for production: the checks of `flask check-production`, one concern a module."""
+"""The production check: whether a server's settings and backends are fit for production, one concern a module."""

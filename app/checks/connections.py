@@ -1,86 +1,86 @@
-"""Connections add up: what all processes may open at one moment fits into what Postgres takes."""
+"""Check that all connections that may be open at once fit into Postgres' limit."""
 
 from collections.abc import Iterator
 
 import psycopg2
 
+from .context import CheckContext, Limits, Pooler
 from .finding import Finding, failed, passed, warned
-from .production import Limits, Pooler, Production
 
 OTHERS = {
     "migration": 1,
-    "backups": 4,  # a dump: what keeps its moment, pg_dump, pg_dumpall, and what looks at the rows; WAL is not counted
-    "monitoring": 5,  # all that its role may have (deploy/postgres/roles.sh)
+    "backups": 4,  # a dump: the snapshot holder, pg_dump, pg_dumpall and the row counter; WAL streaming is separate
+    "monitoring": 5,  # the connection limit of its role (deploy/postgres/roles.sh)
 }
-OPERATORS = 5  # a person's psql, a `flask token create`
-POOLER_CLIENTS = 5  # PgBouncer's health check, this check, what operators run
+OPERATORS = 5  # psql sessions, `flask token create`
+POOLER_CLIENTS = 5  # PgBouncer's health check, this check, operators' commands
 FEWER = "WEB_REPLICAS, WEB_CONCURRENCY or GUNICORN_THREADS"
 
 
-def check(production: Production) -> Iterator[Finding]:
-    """Add up what reaches Postgres."""
-    if not production.pooled:
-        yield add_up("web", production.web.connections, f" ({production.web})", production.limits)
+def check(context: CheckContext) -> Iterator[Finding]:
+    """Add up the connections to Postgres."""
+    if not context.uses_pooler:
+        yield add_up("web", context.web.connections, f" ({context.web})", context.limits)
         return
-    pooler = pooler_of(production)
+    pooler = find_pooler(context)
     if pooler:
-        yield add_up("PgBouncer", pooler.pool, "", production.limits)
+        yield add_up("PgBouncer", pooler.pool, "", context.limits)
     else:
-        reason = f"{production.hosts[-1]} does not say how many connections it opens."
-        yield warned(reason, f"See that it leaves {production.limits.open} for all.")
+        reason = f"{context.hosts[-1]} does not report how many connections it opens."
+        yield warned(reason, f"Make sure that all connections together stay below {context.limits.available}.")
 
 
-def pooler_of(production: Production) -> Pooler | None:
-    """Return what stands in between, if it says so."""
+def find_pooler(context: CheckContext) -> Pooler | None:
+    """Return the pooler's limits, or None if it does not report them."""
     try:
-        return production.pooler
+        return context.pooler
     except psycopg2.Error:
         return None
 
 
-def add_up(who: str, number: int, how: str, limits: Limits) -> Finding:
-    """Compare what WHO and all others may open with what Postgres has."""
+def add_up(client: str, number: int, how: str, limits: Limits) -> Finding:
+    """Compare the connections of CLIENT and of all others with Postgres' limit."""
     total = number + sum(OTHERS.values())
-    parts = " + ".join([f"{number} {who}{how}", *(f"{count} {name}" for name, count in OTHERS.items())])
-    has = f"{limits.open} of the {limits.maximum} of Postgres are not reserved"
-    reason, needed = f"{total} connections = {parts}; {has}.", total + OPERATORS + limits.reserved
-    if total + OPERATORS <= limits.open:
+    parts = " + ".join([f"{number} {client}{how}", *(f"{count} {name}" for name, count in OTHERS.items())])
+    reason = f"{total} connections = {parts}; Postgres has {limits.available} of {limits.maximum} not reserved."
+    needed = total + OPERATORS + limits.reserved
+    if total + OPERATORS <= limits.available:
         return passed(reason)
-    if total <= limits.open:
-        return warned(f"{reason} That leaves fewer than {OPERATORS} for people.", remedy(who, needed))
-    return failed(reason, remedy(who, needed))
+    if total <= limits.available:
+        return warned(f"{reason} That leaves fewer than {OPERATORS} for operators.", remedy(client, needed))
+    return failed(reason, remedy(client, needed))
 
 
-def remedy(who: str, needed: int) -> str:
-    """Return what to change, in .env, for so many connections."""
+def remedy(client: str, needed: int) -> str:
+    """Return what to change in .env."""
     raised = f"raise DB_CONNECTIONS to {needed}, and DB_MEMORY with it"
-    if who == "PgBouncer":
+    if client == "PgBouncer":
         return f"Lower PGBOUNCER_POOL, or {raised}."
-    return f"Lower {FEWER}, or {raised}, or put PgBouncer in between (DATABASE_HOST in .env.example)."
+    return f"Lower {FEWER}, or {raised}, or add PgBouncer (DATABASE_HOST in .env.example)."
 
 
-def check_clients(production: Production) -> Iterator[Finding]:
-    """Compare what the application opens to PgBouncer, where that stands in between, with what it takes."""
-    pooler = pooler_of(production) if production.pooled else None
+def check_clients(context: CheckContext) -> Iterator[Finding]:
+    """Compare the application's connections with PgBouncer's client limit."""
+    pooler = find_pooler(context) if context.uses_pooler else None
     if not pooler:
         return
-    web = production.web
+    web = context.web
     total = web.connections + POOLER_CLIENTS
     parts = f"{web.connections} web ({web}) + {POOLER_CLIENTS} others"
-    reason = f"{total} connections to PgBouncer = {parts}; it takes {pooler.clients}."
+    reason = f"{total} connections to PgBouncer = {parts}; it accepts {pooler.clients}."
     if total <= pooler.clients:
         yield passed(reason)
     else:
         yield failed(reason, f"Lower {FEWER}, or raise PGBOUNCER_CLIENTS to {total}.")
 
 
-def check_pooler(production: Production) -> Iterator[Finding]:
-    """What stands in between lets the application through, and its statements end when DB_TIMEOUT says so."""
-    if not production.pooled:
+def check_pooler(context: CheckContext) -> Iterator[Finding]:
+    """Check that the pooler accepts the application and applies its statement timeout."""
+    if not context.uses_pooler:
         return
-    url, wanted = production.settings.SQLALCHEMY_DATABASE_URI, round(production.settings.DB_TIMEOUT * 1000)
+    url, wanted = context.settings.SQLALCHEMY_DATABASE_URI, round(context.settings.DB_TIMEOUT * 1000)
     sql = "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"
-    [(found,)] = production.ask(url, sql)
-    reason = f"through {url.host} a statement may take {found} ms; DB_TIMEOUT wants {wanted}."
-    anew = f"Make it anew: docker compose up --detach --no-deps {url.host}"
-    yield passed(reason) if found == wanted else warned(reason, anew)
+    [(found,)] = context.query(url, sql)
+    reason = f"through {url.host}, statement_timeout is {found} ms; DB_TIMEOUT requires {wanted} ms."
+    recreate = f"Recreate it: docker compose up --detach --no-deps {url.host}"
+    yield passed(reason) if found == wanted else warned(reason, recreate)

@@ -1,73 +1,72 @@
-"""What stands in front fits the application: proxies are counted, browsers stay with TLS, bodies have one limit.
+"""Check that the edge and the application agree: trusted proxies, HSTS and the size of request bodies.
 
-The compose file tells what it gives nginx. Where it does not, another edge stands in front, which cannot be seen here.
+The compose file passes nginx' settings to the application too. Without them another edge is in front, which these
+checks cannot see.
 """
 
 import re
 from collections.abc import Iterator
 
+from .context import CheckContext
 from .finding import Finding, failed, passed, warned
-from .production import Production
 
-LONG = 180 * 86400  # seconds, which is what browsers' makers and SSL Labs ask for
+LONG_HSTS_S = 180 * 86400  # the minimum that browser vendors and SSL Labs recommend
 
 
-def check_proxies(production: Production) -> Iterator[Finding]:
-    """See that as many proxies are believed as stand in front."""
-    hops, ours = production.settings.TRUSTED_PROXIES, bool(production.variables.get("BODY_KILOBYTES"))
-    if hops == 0 and ours:
+def check_proxies(context: CheckContext) -> Iterator[Finding]:
+    """Check that the number of trusted proxies matches those in front."""
+    hops, bundled = context.settings.TRUSTED_PROXIES, bool(context.variables.get("BODY_KILOBYTES"))
+    if hops == 0 and bundled:
         remedy = "Set TRUSTED_PROXIES=1, as docker-compose.prod.yml does."
         yield failed(
-            "TRUSTED_PROXIES is 0: nginx would be taken for every client, and its plain HTTP for theirs.", remedy
+            "TRUSTED_PROXIES is 0: every client would have nginx' address, and its scheme would be plain HTTP.", remedy
         )
     elif hops == 0:
-        remedy = "If a proxy or a load balancer stands in front, set TRUSTED_PROXIES=1."
+        remedy = "If a proxy or a load balancer is in front, set TRUSTED_PROXIES=1."
         yield warned(
-            "TRUSTED_PROXIES is 0, which is right only where clients connect to the application itself.", remedy
+            "TRUSTED_PROXIES is 0, which is correct only if clients connect directly to the application.", remedy
         )
-    elif hops > 1 and ours:
-        remedy = "Set TRUSTED_PROXIES=1; what stands in front of nginx goes into CDN_NETWORKS."
+    elif hops > 1 and bundled:
+        remedy = "Set TRUSTED_PROXIES=1; list what is in front of nginx in CDN_NETWORKS."
         yield warned(
-            f"TRUSTED_PROXIES is {hops}, and nginx hands one address on: it would be taken for the client.", remedy
+            f"TRUSTED_PROXIES is {hops}, but nginx forwards one address, which would be taken for the client.", remedy
         )
-    elif hops > 1 and not production.variables.get("CDN_NETWORKS"):
-        remedy = "Set it to the number of proxies that add to X-Forwarded-For; with one, that is 1."
-        yield warned(f"TRUSTED_PROXIES is {hops}: with fewer in front, a client may make its address up.", remedy)
+    elif hops > 1 and not context.variables.get("CDN_NETWORKS"):
+        remedy = "Set it to the number of proxies that append to X-Forwarded-For; with one proxy, that is 1."
+        yield warned(f"TRUSTED_PROXIES is {hops}: with fewer proxies, a client can forge its address.", remedy)
     else:
         yield passed(f"TRUSTED_PROXIES is {hops}.")
 
 
-def check_hsts(production: Production) -> Iterator[Finding]:
-    """See that browsers ask by TLS only, for long enough."""
-    value = production.variables.get("HSTS", "")
+def check_hsts(context: CheckContext) -> Iterator[Finding]:
+    """Check that browsers use TLS only, for long enough."""
+    value = context.variables.get("HSTS", "")
     found = re.match(r"max-age=(\d+)", value)
     if not found:
-        remedy = "Look: curl --silent --head https://YOUR-HOST/health | grep -i strict-transport-security"
-        yield warned("what stands in front does not say here whether it sends Strict-Transport-Security.", remedy)
-    elif int(found[1]) < LONG:
+        remedy = "Check: curl --silent --head https://YOUR-HOST/health | grep -i strict-transport-security"
+        yield warned("it is unknown whether the edge sends Strict-Transport-Security.", remedy)
+    elif int(found[1]) < LONG_HSTS_S:
         days = int(found[1]) / 86400
-        remedy = "When certificates have been renewed here for a while: HSTS=max-age=63072000; includeSubDomains"
-        yield warned(
-            f"HSTS lasts {days:.0f} days: after that a first request may go in the clear." if days else "HSTS is off.",
-            remedy,
-        )
+        remedy = "After some successful certificate renewals: HSTS=max-age=63072000; includeSubDomains"
+        reason = f"HSTS lasts {days:.0f} days: later, a first request may be unencrypted." if days else "HSTS is off."
+        yield warned(reason, remedy)
     else:
         yield passed(f"HSTS is {value}.")
 
 
-def check_bodies(production: Production) -> Iterator[Finding]:
-    """See that nginx takes what the application takes."""
-    limit, kilobytes = production.settings.MAX_CONTENT_LENGTH, production.variables.get("BODY_KILOBYTES", "")
+def check_bodies(context: CheckContext) -> Iterator[Finding]:
+    """Check that nginx and the application accept the same size of request bodies."""
+    limit, kilobytes = context.settings.MAX_CONTENT_LENGTH, context.variables.get("BODY_KILOBYTES", "")
     if not kilobytes.isdecimal():
-        remedy = "Look: curl --data-binary @FILE with a file that is larger. Wanted is 413."
-        yield warned("what stands in front does not say here how large a body may be.", remedy)
+        remedy = "Check: curl --data-binary @FILE with a larger file must return 413."
+        yield warned("the edge's limit for request bodies is unknown.", remedy)
     elif int(kilobytes) * 1024 < limit:
         remedy = f"Set BODY_KILOBYTES={-(-limit // 1024)}, or lower MAX_CONTENT_LENGTH."
-        yield warned(f"nginx refuses bodies above {kilobytes} KiB, though MAX_CONTENT_LENGTH is {limit}.", remedy)
+        yield warned(f"nginx refuses bodies above {kilobytes} KiB, but MAX_CONTENT_LENGTH is {limit}.", remedy)
     elif int(kilobytes) * 1024 > limit:
         remedy = f"Set MAX_CONTENT_LENGTH={int(kilobytes) * 1024}, or lower BODY_KILOBYTES."
         yield warned(
-            f"nginx takes {kilobytes} KiB in, and MAX_CONTENT_LENGTH is {limit}: the rest is for nothing.", remedy
+            f"nginx accepts {kilobytes} KiB, but MAX_CONTENT_LENGTH is {limit}: it reads bodies in vain.", remedy
         )
     else:
-        yield passed(f"nginx and the application take bodies of up to {kilobytes} KiB.")
+        yield passed(f"nginx and the application accept bodies of up to {kilobytes} KiB.")

@@ -1,4 +1,4 @@
-"""What goes to another machine over networks that others share is encrypted, and meant for that machine alone."""
+"""Check that connections over public networks are encrypted and verify the server's name."""
 
 import ipaddress
 import socket
@@ -7,33 +7,32 @@ from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy import URL
 
+from .context import CheckContext
 from .finding import Finding, failed, passed, warned
-from .production import Production
 
 
-def check_postgres(production: Production) -> Iterator[Finding]:
-    """Look at sslmode where Postgres has an address that the whole internet could reach."""
-    for name, url in production.databases.items():
-        default = production.variables.get("PGSSLMODE") or "prefer"
-        yield from _judged(production, name, _host(url), _postgres(name, str(url.query.get("sslmode") or default)))
+def check_postgres(context: CheckContext) -> Iterator[Finding]:
+    """Check sslmode where Postgres has a public address."""
+    for name, url in context.databases.items():
+        default = context.variables.get("PGSSLMODE") or "prefer"
+        encrypted = _check_sslmode(name, str(url.query.get("sslmode") or default))
+        yield from _check(context, name, _host(url), encrypted)
 
 
-def check_redis(production: Production) -> Iterator[Finding]:
-    """Look at the scheme where Redis has such an address."""
-    for name, url in production.redis_servers.items():
-        yield from _judged(production, name, urlsplit(url).hostname or "", _redis(name, url))
+def check_redis(context: CheckContext) -> Iterator[Finding]:
+    """Check the scheme where Redis has a public address."""
+    for name, url in context.redis_servers.items():
+        yield from _check(context, name, urlsplit(url).hostname or "", _check_redis_url(name, url))
 
 
-def _judged(production: Production, name: str, host: str, otherwise: Finding) -> Iterator[Finding]:
+def _check(context: CheckContext, name: str, host: str, if_public: Finding) -> Iterator[Finding]:
     try:
-        addresses = production.addresses(host) if host and not host.startswith("/") else []
+        addresses = context.addresses(host) if host and not host.startswith("/") else []
     except socket.gaierror:
-        yield warned(
-            f"{name}: {host} has no address here, so nobody can say whether TLS is needed.", f"getent hosts {host}"
-        )
+        yield warned(f"{name}: cannot resolve {host}, so it is unknown whether TLS is needed.", f"getent hosts {host}")
         return
     if any(ipaddress.ip_address(address.partition("%")[0]).is_global for address in addresses):
-        yield otherwise
+        yield if_public
     else:
         yield passed(f"{name}: {host or 'a socket'} is on this machine or a private network.")
 
@@ -42,19 +41,19 @@ def _host(url: URL) -> str:
     return str(url.host or url.query.get("host") or "")
 
 
-def _postgres(name: str, mode: str) -> Finding:
+def _check_sslmode(name: str, mode: str) -> Finding:
     remedy = f"Add ?sslmode=verify-full&sslrootcert=/path/to/ca.pem to {name}."
     if mode == "verify-full":
-        return passed(f"{name}: by TLS, and the server's name is checked.")
+        return passed(f"{name}: uses TLS and verifies the server's name.")
     if mode in {"require", "verify-ca"}:
-        return warned(f"{name}: sslmode={mode} does not check that the server is the one that is meant.", remedy)
-    return failed(f"{name}: sslmode={mode} sends passwords and rows in the clear where the server lets it.", remedy)
+        return warned(f"{name}: sslmode={mode} does not verify the server's name.", remedy)
+    return failed(f"{name}: sslmode={mode} allows unencrypted passwords and rows.", remedy)
 
 
-def _redis(name: str, url: str) -> Finding:
+def _check_redis_url(name: str, url: str) -> Finding:
     parts = urlsplit(url)
     if parts.scheme != "rediss":
-        return failed(f"{name}: passwords and answers go in the clear.", f"Let {name} begin with rediss://.")
+        return failed(f"{name}: passwords and data are not encrypted.", f"Start {name} with rediss://.")
     if parse_qs(parts.query).get("ssl_cert_reqs", ["required"])[-1].casefold() != "required":
-        return warned(f"{name}: the server's certificate is not checked.", "Take ssl_cert_reqs out of it.")
-    return passed(f"{name}: by TLS, and the server's name is checked.")
+        return warned(f"{name}: the server's certificate is not verified.", "Remove ssl_cert_reqs from it.")
+    return passed(f"{name}: uses TLS and verifies the server's name.")

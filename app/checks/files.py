@@ -1,45 +1,38 @@
-"""Secrets are files, which nobody but the application's user may read."""
+"""Check that secrets are in files which only the application's user may read."""
 
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from .context import CheckContext
 from .finding import Finding, failed, passed, warned
-from .production import Production
 
-SECRETS = (
-    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "MIGRATION_DATABASE_URL"),
-    *("REDIS_URL", "SESSION_REDIS_URL", "SENTRY_DSN"),
-)
-ALWAYS = (
-    "SECRET_KEY",
-    "SECRET_KEY_FALLBACKS",
-    "DATABASE_URL",
-    "REDIS_URL",
-)  # of the others an address may be no secret
+ALWAYS_SECRET = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "REDIS_URL")
+WITH_PASSWORD = ("MIGRATION_DATABASE_URL", "SESSION_REDIS_URL", "SENTRY_DSN")  # secret only if they contain one
+SECRETS = (*ALWAYS_SECRET, *WITH_PASSWORD)
 PASSWORD = re.compile(r":[^/@]*@|[?&]password=")
-REMEDY = "chmod 600 the file on the server, and let it belong to the user who runs the application: python3 -m ops init"
+REMEDY = "chmod 600 the file on the server, owned by the application's user: python3 -m ops init"
 
 
-def check(production: Production) -> Iterator[Finding]:
-    """Look at the mode of each secret's file, and name those that are in no file."""
-    known = production.variables
+def check(context: CheckContext) -> Iterator[Finding]:
+    """Check the mode of each secret's file, and list the secrets that are in no file."""
+    known = context.variables
     paths = {name: Path(known[f"{name}_FILE"]) for name in SECRETS if known.get(f"{name}_FILE")}
-    faults = [fault for name, path in paths.items() if (fault := _fault(name, path))]
-    yield from faults
-    bare = [name for name in SECRETS if known.get(name) and (name in ALWAYS or PASSWORD.search(known[name]))]
-    if bare:
-        remedy = f"Put each into a file, and name that: {bare[0]}_FILE=/run/secrets/{bare[0].lower()}"
-        yield warned(f"{', '.join(bare)}: every process that is started, and `docker inspect`, shows them.", remedy)
-    if not bare and not faults:
+    problems = [problem for name, path in paths.items() if (problem := _check_mode(name, path))]
+    yield from problems
+    exposed = [name for name in SECRETS if known.get(name) and (name in ALWAYS_SECRET or PASSWORD.search(known[name]))]
+    if exposed:
+        remedy = f"Put each into a file and pass its path: {exposed[0]}_FILE=/run/secrets/{exposed[0].lower()}"
+        yield warned(f"{', '.join(exposed)}: visible to every child process and in `docker inspect`.", remedy)
+    if not exposed and not problems:
         yield passed(f"{', '.join(paths)}: in files that only this user may read.")
 
 
-def _fault(name: str, path: Path) -> Finding | None:
+def _check_mode(name: str, path: Path) -> Finding | None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
-        who = "everybody may read" if mode & stat.S_IROTH else "others may write"
+        who = "everyone may read" if mode & stat.S_IROTH else "other users may write"
         return failed(f"{who} {path}, the file of {name} (mode {mode:03o}).", REMEDY)
     if mode & stat.S_IRGRP:
         return warned(f"a group may read {path}, the file of {name} (mode {mode:03o}).", REMEDY)

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check has seen, and what to do about it; the table of checks gives it its name."""
+    """What a check found, and the remedy; the registry adds the name of the check."""
 
     check: str
     state: str
@@ -15,20 +15,20 @@ class Finding:
     remedy: str = ""
 
     def __str__(self) -> str:
-        """Return the line for people."""
+        """Return the line for the terminal."""
         return f"{self.state} {self.check}: {self.reason} {self.remedy}".strip()
 
 
 def passed(reason: str) -> Finding:
-    """Return that all is well."""
+    """Return a PASS."""
     return Finding("", PASS, reason)
 
 
 def warned(reason: str, remedy: str) -> Finding:
-    """Return what somebody should look at, though it works."""
+    """Return a WARN: it works, but an operator should know."""
     return Finding("", WARN, reason, remedy)
 
 
 def failed(reason: str, remedy: str) -> Finding:
-    """Return what must not be so in production."""
+    """Return a FAIL: it must not be so in production."""
     return Finding("", FAIL, reason, remedy)

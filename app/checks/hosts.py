@@ -1,15 +1,15 @@
-"""The application answers to its own names, and to no others."""
+"""Check that TRUSTED_HOSTS lists public names, and no name that others can use."""
 
 import ipaddress
 from collections.abc import Iterator
 
+from .context import CheckContext
 from .finding import Finding, failed, passed, warned
-from .production import Production
 
-REMEDY = "Name each host that users ask for: TRUSTED_HOSTS=shop.example,www.shop.example"
+REMEDY = "List each public host name: TRUSTED_HOSTS=shop.example,www.shop.example"
 
-# Below these anybody may have a name; the whole list is at https://publicsuffix.org.
-SHARED = frozenset(
+# Anyone can register names below these suffixes; the complete list is at https://publicsuffix.org.
+PUBLIC_SUFFIXES = frozenset(
     """
     co.uk com.au co.jp com.br github.io gitlab.io herokuapp.com fly.dev onrender.com run.app appspot.com vercel.app
     netlify.app pages.dev workers.dev azurewebsites.net cloudfront.net amazonaws.com ngrok.io up.railway.app
@@ -17,32 +17,30 @@ SHARED = frozenset(
 )
 
 
-def check(production: Production) -> Iterator[Finding]:
-    """Look for names that let others in, or that are nobody's."""
-    names = [str(name) for name in production.settings.TRUSTED_HOSTS or ()]
-    wide, own = [name for name in names if _is_wide(name)], [name for name in names if _is_own(name)]
+def check(context: CheckContext) -> Iterator[Finding]:
+    """Check for names that are too wide, and for names without a public host."""
+    names = [str(name) for name in context.settings.TRUSTED_HOSTS or ()]
+    wide, local = [name for name in names if _is_too_wide(name)], [name for name in names if _is_local(name)]
     if wide:
-        yield failed(
-            f"TRUSTED_HOSTS lets in what is not ours, or nothing at all: {', '.join(map(repr, wide))}.", REMEDY
-        )
-    if len(own) == len(names):
-        yield failed(f"TRUSTED_HOSTS has no name that users could ask for: {', '.join(own) or 'it is empty'}.", REMEDY)
-    elif own:
-        yield warned(f"TRUSTED_HOSTS has addresses of machines among the names: {', '.join(own)}.", REMEDY)
-    if not wide and not own and names:
-        yield passed(f"asked for by {', '.join(names)}, and by no other name.")
+        yield failed(f"TRUSTED_HOSTS matches foreign names, or none: {', '.join(map(repr, wide))}.", REMEDY)
+    if len(local) == len(names):
+        yield failed(f"TRUSTED_HOSTS has no public host name: {', '.join(local) or 'it is empty'}.", REMEDY)
+    elif local:
+        yield warned(f"TRUSTED_HOSTS contains machine addresses: {', '.join(local)}.", REMEDY)
+    if not wide and not local and names:
+        yield passed(f"only {', '.join(names)}.")
 
 
-def _is_wide(name: str) -> bool:
-    below = name.lstrip(".")
-    return "*" in name or not below or (name.startswith(".") and ("." not in below or below in SHARED))
+def _is_too_wide(name: str) -> bool:
+    parent = name.lstrip(".")
+    return "*" in name or not parent or (name.startswith(".") and ("." not in parent or parent in PUBLIC_SUFFIXES))
 
 
-def _is_own(name: str) -> bool:
-    """Whether it means a machine to itself: localhost, or an address."""
-    plain = name.rpartition(":")[0] if name.count(":") == 1 else name
+def _is_local(name: str) -> bool:
+    """Whether the name is localhost or an address."""
+    host = name.rpartition(":")[0] if name.count(":") == 1 else name
     try:
-        ipaddress.ip_address(plain.strip("[]"))
+        ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return plain.lstrip(".") == "localhost" or plain.endswith(".localhost")
+        return host.lstrip(".") == "localhost" or host.endswith(".localhost")
     return True

@@ -1,27 +1,27 @@
-"""The schema is the one that this release needs, or will be when its migrations have run."""
+"""Check that the schema fits this release, or will after its migrations."""
 
 from collections.abc import Iterator
 
 from app.db.schema_state import SchemaBehindError, SchemaIncompatibleError
 
+from .context import CheckContext
 from .finding import Finding, failed, passed
-from .production import Production
 
 
-def check(production: Production) -> Iterator[Finding]:
+def check(context: CheckContext) -> Iterator[Finding]:
     """Compare the schema with this release's migrations."""
     try:
-        state = production.schema()
+        state = context.schema_state()
     except SchemaBehindError as error:
-        yield _pending(len(error.missing), expected=production.before_migrating)
+        yield _pending(len(error.missing), expected=context.before_migrating)
     except SchemaIncompatibleError as error:
         yield failed(f"{error}.", "See docs/release-path.md, A migration stops.")
     else:
-        known = "every migration of this release was applied"
-        yield passed(f"{known}." if state == "current" else f"{known}, and some of a newer one that leave it working.")
+        all_applied = "all migrations of this release are applied"
+        yield passed(f"{all_applied}." if state == "current" else f"{all_applied}, and compatible newer ones.")
 
 
 def _pending(number: int, *, expected: bool) -> Finding:
     if expected:
-        return passed(f"{number} migrations are pending; they are applied next.")
+        return passed(f"{number} migrations are pending; the deploy applies them next.")
     return failed(f"{number} migrations are pending, so this release is not ready.", "Deploy it, or: flask db upgrade")

@@ -1,64 +1,65 @@
-"""The database is one for production: a server that is supported, finds damage, and ends what takes too long."""
+"""Check that the database is a supported Postgres with checksums and timeouts."""
 
 from collections.abc import Iterator
 
+from .context import CheckContext
 from .finding import Finding, failed, passed, warned
-from .production import Production
 
 DRIVER = "postgresql+psycopg2"
-TRIED, OLDEST = 18, 15  # the major version that all tests run on; the oldest that still gets fixes
+TESTED, OLDEST = 18, 15  # the major version of all tests; the oldest version that still gets fixes
 VERSION = "SELECT current_setting('server_version_num')::int"
 CHECKSUMS = "SELECT current_setting('data_checksums')"
-LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
+TIMEOUT_SETTINGS = ("statement_timeout", "idle_in_transaction_session_timeout")
 TIMEOUTS = "SELECT setting::int FROM pg_settings WHERE name IN (%s, %s) ORDER BY name DESC"
 
 
-def check_driver(production: Production) -> Iterator[Finding]:
-    """See that it is Postgres, by the driver that the application's limits are made for."""
-    wrong = {name: url.drivername for name, url in production.databases.items() if url.drivername != DRIVER}
+def check_driver(context: CheckContext) -> Iterator[Finding]:
+    """Check for Postgres and the driver that the application's timeouts depend on."""
+    wrong = {name: url.drivername for name, url in context.databases.items() if url.drivername != DRIVER}
     for name, driver in wrong.items():
-        yield failed(f"{name} is for {driver}.", "Give the URL of a Postgres server: postgresql://…")
+        yield failed(f"{name} is for {driver}.", "Use a Postgres server: postgresql://…")
     if not wrong:
-        yield passed("Postgres, by psycopg2.")
+        yield passed("Postgres with psycopg2.")
 
 
-def check_version(production: Production) -> Iterator[Finding]:
-    """See that the server still gets fixes."""
-    [(number,)] = production.ask(production.settings.MIGRATION_DATABASE_URL, VERSION)
+def check_version(context: CheckContext) -> Iterator[Finding]:
+    """Check that the server still gets fixes."""
+    [(number,)] = context.query(context.settings.MIGRATION_DATABASE_URL, VERSION)
     major = number // 10000
     if major < OLDEST:
-        yield warned(
-            f"Postgres {major} gets no fixes any more.", f"Move to {TRIED}: python3 -m ops upgrade (docs/data.md)"
-        )
+        remedy = f"Upgrade to {TESTED}: python3 -m ops upgrade (docs/data.md)"
+        yield warned(f"Postgres {major} no longer gets fixes.", remedy)
     else:
-        yield passed(f"Postgres {major}" + ("." if major == TRIED else f"; {TRIED} is what this release was tried on."))
+        yield passed(f"Postgres {major}" + ("." if major == TESTED else f"; this release was tested on {TESTED}."))
 
 
-def check_checksums(production: Production) -> Iterator[Finding]:
-    """See that a page which the disk has damaged is noticed, and not handed out."""
-    [(state,)] = production.ask(production.settings.MIGRATION_DATABASE_URL, CHECKSUMS)
+def check_checksums(context: CheckContext) -> Iterator[Finding]:
+    """Check that Postgres detects damaged pages."""
+    [(state,)] = context.query(context.settings.MIGRATION_DATABASE_URL, CHECKSUMS)
     if state == "on":
-        yield passed("each page has a checksum.")
+        yield passed("data checksums are on.")
     else:
-        yield warned("nobody notices when the disk damages a page.", "Stop Postgres, and: pg_checksums --enable")
+        remedy = "Stop Postgres and run: pg_checksums --enable"
+        yield warned("data checksums are off: Postgres does not detect damaged pages.", remedy)
 
 
-def check_timeouts(production: Production) -> Iterator[Finding]:
-    """See that statements and idle transactions end, of the application and of whoever else comes as its role."""
-    url = production.settings.SQLALCHEMY_DATABASE_URI
-    own, role = (_timeouts(production, plain=plain) for plain in (False, True))
-    for name in LIMITS:
-        if not own[name]:
-            remedy = "See that what stands in between hands the session's settings on, or leave it out."
-            yield failed(f"{name} of the application is off, so one request may hold a connection for ever.", remedy)
-        elif not role[name]:
-            remedy = f"ALTER ROLE {url.username} SET {name} = '30s'; as deploy/postgres/roles.sh does"
-            yield warned(f"{name} is off for whoever else comes as {url.username}, such as a person's psql.", remedy)
-    if all((*own.values(), *role.values())):
-        ends = " and ".join(f"{own[name]} ms ({name})" for name in LIMITS)
-        yield passed(f"the application's sessions end after {ends}, and those of others who come as its role end too.")
+def check_timeouts(context: CheckContext) -> Iterator[Finding]:
+    """Check the timeouts of the application's sessions, and of any other session of its role."""
+    role = context.settings.SQLALCHEMY_DATABASE_URI.username
+    of_application, of_role = (_timeouts(context, defaults=defaults) for defaults in (False, True))
+    for name in TIMEOUT_SETTINGS:
+        if not of_application[name]:
+            remedy = "Make sure that the pooler forwards startup parameters, or remove it."
+            yield failed(f"{name} is off for the application, so a request may hold a connection forever.", remedy)
+        elif not of_role[name]:
+            remedy = f"ALTER ROLE {role} SET {name} = '30s', as deploy/postgres/roles.sh does"
+            yield warned(f"{name} is off for other sessions of the role {role}, such as psql.", remedy)
+    if all((*of_application.values(), *of_role.values())):
+        limits = " and ".join(f"{name} of {of_application[name]} ms" for name in TIMEOUT_SETTINGS)
+        yield passed(f"the application has {limits}; its role has defaults for both.")
 
 
-def _timeouts(production: Production, *, plain: bool) -> dict[str, int]:
-    rows = production.ask(production.settings.SQLALCHEMY_DATABASE_URI, TIMEOUTS, *LIMITS, plain=plain)
-    return {name: milliseconds for name, (milliseconds,) in zip(LIMITS, rows, strict=True)}
+def _timeouts(context: CheckContext, *, defaults: bool) -> dict[str, int]:
+    url = context.settings.SQLALCHEMY_DATABASE_URI
+    rows = context.query(url, TIMEOUTS, *TIMEOUT_SETTINGS, defaults=defaults)
+    return {name: milliseconds for name, (milliseconds,) in zip(TIMEOUT_SETTINGS, rows, strict=True)}

@@ -1,4 +1,4 @@
-"""Makes every check, each within a deadline, and lets no secret into what is said."""
+"""Run all checks, each with a timeout, and redact secrets from the findings."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,49 +12,49 @@ from sqlalchemy.exc import SQLAlchemyError
 from config import ConfigError
 
 from . import settings
-from .checks import CHECKS, POSTGRES, Check
+from .context import CheckContext
 from .finding import FAIL, WARN, Finding, failed
-from .production import Production
+from .registry import CHECKS, POSTGRES, Check
 
-DEADLINE = 10.0  # seconds for a check; each wait in it has a shorter one, but for a resolver's
-SHORT = 8  # characters; a shorter secret may be a part of any word, and is told of as one that is soon guessed
-AWAY = (psycopg2.Error, redis.RedisError, SQLAlchemyError, OSError, ValueError)
+TIMEOUT_S = 10.0  # for a check; each wait in it has a shorter timeout, except for name resolution
+REDACT_LENGTH = 8  # a shorter secret may be part of any word; the check of passwords reports it as easy to guess
+EXPECTED_ERRORS = (psycopg2.Error, redis.RedisError, SQLAlchemyError, OSError, ValueError)
 
 
-def findings(production: Production) -> list[Finding]:
-    """Make every check; without settings that can be used there is none to make."""
+def run_checks(context: CheckContext) -> list[Finding]:
+    """Run all checks; if the settings are invalid, report only that."""
     try:
-        _ = production.settings, production.web
+        _ = context.settings, context.web
     except (ConfigError, SystemExit) as error:
-        named = [failed(line, ".env.example explains it.") for line in problems(str(error))]
-        return [replace(each, check="settings") for each in (*settings.check_name(production), *named)]
-    return [hidden(finding, production) for check in CHECKS for finding in within_deadline(check, production)]
+        invalid = [failed(line, ".env.example explains it.") for line in invalid_settings(str(error))]
+        return [replace(each, check="settings") for each in (*settings.check_name(context), *invalid)]
+    return [redact(finding, context) for check in CHECKS for finding in run_with_timeout(check, context)]
 
 
-def problems(text: str) -> Iterator[str]:
-    """Return each setting that cannot be used, with its remedy."""
+def invalid_settings(text: str) -> Iterator[str]:
+    """Yield the lines of a ConfigError that name a variable."""
     lines = text.splitlines()
     yield from (line.strip() for line in lines[1:-1] or lines)
 
 
-def within_deadline(check: Check, production: Production) -> list[Finding]:
-    """Make a check; one that cannot be made, or takes too long, fails."""
-    done: Future[list[Finding]] = Future()
-    Thread(target=_make, args=(check, production, done), daemon=True).start()
+def run_with_timeout(check: Check, context: CheckContext) -> list[Finding]:
+    """Run a check; an error or a timeout is a failure."""
+    result: Future[list[Finding]] = Future()
+    Thread(target=_run, args=(check, context, result), daemon=True).start()
     try:
-        found = done.result(DEADLINE)
+        found = result.result(TIMEOUT_S)
     except TimeoutError:
-        found = [failed(f"was not done within {DEADLINE:.0f} s.", _where(check, production))]
+        found = [failed(f"timed out after {TIMEOUT_S:.0f} s.", _diagnosis(check, context))]
     return [replace(finding, check=check.name) for finding in found]
 
 
-def _make(check: Check, production: Production, done: "Future[list[Finding]]") -> None:
+def _run(check: Check, context: CheckContext, result: "Future[list[Finding]]") -> None:
     try:
-        done.set_result(list(check.look(production)))
-    except AWAY as error:
-        done.set_result([failed(f"could not be looked at: {_line(error)}.", _where(check, production))])
-    except BaseException as error:  # noqa: BLE001 - it is this check's, and the others are made all the same
-        done.set_result([failed(f"could not be looked at: {type(error).__name__}.", "This is a fault of the check.")])
+        result.set_result(list(check.run(context)))
+    except EXPECTED_ERRORS as error:
+        result.set_result([failed(f"could not be checked: {_line(error)}.", _diagnosis(check, context))])
+    except BaseException as error:  # noqa: BLE001 - one broken check must not stop the others
+        result.set_result([failed(f"could not be checked: {type(error).__name__}.", "This is a bug in the check.")])
 
 
 def _line(error: Exception) -> str:
@@ -62,24 +62,24 @@ def _line(error: Exception) -> str:
     return (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
 
 
-def _where(check: Check, production: Production) -> str:
-    if not check.asks:
+def _diagnosis(check: Check, context: CheckContext) -> str:
+    if not check.requires:
         return "See docs/production-check.md."
-    redis_hosts = [production.host_of(url) for url in production.redis_servers.values()]
-    hosts = production.hosts if check.asks == POSTGRES else redis_hosts
-    return f"Does {' and does '.join(hosts)} answer? docker compose ps"
+    redis_hosts = [context.host_of(url) for url in context.redis_servers.values()]
+    hosts = context.hosts if check.requires == POSTGRES else redis_hosts
+    return f"Is {' and '.join(hosts)} up? docker compose ps"
 
 
-def hidden(finding: Finding, production: Production) -> Finding:
-    """Return the finding without a secret, should a server's message have one."""
+def redact(finding: Finding, context: CheckContext) -> Finding:
+    """Replace secrets in the finding, in case a server's message contains one."""
     reason, remedy = finding.reason, finding.remedy
-    for secret in production.secrets:
-        if len(secret) >= SHORT:
+    for secret in context.secrets:
+        if len(secret) >= REDACT_LENGTH:
             reason, remedy = reason.replace(secret, "***"), remedy.replace(secret, "***")
     return replace(finding, reason=reason, remedy=remedy)
 
 
-def code(found: list[Finding], *, strict: bool) -> int:
-    """Return the exit code: 1 where something fails, or, strictly, is worth a warning."""
+def exit_code(found: list[Finding], *, strict: bool) -> int:
+    """Return 1 if a check failed or, with STRICT, warned."""
     bad = {FAIL, WARN} if strict else {FAIL}
     return int(any(finding.state in bad for finding in found))

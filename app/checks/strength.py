@@ -1,21 +1,37 @@
-"""How hard a secret is to guess: an estimate, by what is tried first: what is known, repeated, or made of words.
+"""The strength of secrets: thresholds, and an estimate based on what attackers try first.
 
-It finds the weak ones. That a value is strong it cannot tell: one that was published somewhere looks random too.
+The estimate detects common, repetitive and word-like values. It cannot prove that a value is strong: a published
+secret looks random too.
 """
 
 import math
 import re
+from typing import NamedTuple
 
 from config import DEVELOPMENT_SECRET_KEY
 
-WRITTEN_BITS = 1.5  # a character of a sentence, at most: Shannon, Prediction and Entropy of Printed English (1951)
-ROWS = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
-INSTEAD = str.maketrans("013457@$!", "oleastasi")
-KINDS = (("[a-z]", 26), ("[A-Z]", 26), ("[0-9]", 10), (r"[!-/:-@\[-`{-~ ]", 33), (r"[^ -~]", 128))  # and how many
-IN_ORDER = 4  # characters in a row of those, at least, that are no accident
 
-# What tutorials, templates and images come with, without what stands between the letters and digits.
-KNOWN = frozenset(
+class Threshold(NamedTuple):
+    """Length and estimated bits: below `minimum` a secret fails, below `good` it warrants a warning."""
+
+    minimum_length: int
+    good_length: int
+    minimum_bits: float
+    good_bits: float
+
+
+KEY = Threshold(32, 32, 80, 112)  # NIST SP 800-57 part 1: 112 bits are sufficient until 2030, 80 no longer
+PASSWORD = Threshold(8, 16, 28, 64)  # below the minimum, password lists contain it
+MINIMUM_DISTINCT = 10  # different characters in a key
+
+SENTENCE_BITS = 1.5  # per character, at most: Shannon, Prediction and Entropy of Printed English (1951)
+SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm")
+LEET = str.maketrans("013457@$!", "oleastasi")
+CHARACTER_SETS = (("[a-z]", 26), ("[A-Z]", 26), ("[0-9]", 10), (r"[!-/:-@\[-`{-~ ]", 33), (r"[^ -~]", 128))
+MINIMUM_SEQUENCE = 4  # shorter runs occur by chance
+
+# Values from tutorials, templates and images, reduced to letters and digits.
+COMMON = frozenset(
     """
     admin administrator app changeit changeme changethis default defaultsecret dev development devsecret devsecretkey
     devkey example flask flasksecret flasksecretkey foobar foobared guest hardtoguessstring insecure key letmein mykey
@@ -26,24 +42,32 @@ KNOWN = frozenset(
     asecretkey averysecretkey averylongsecretkey secretkeyhere keepitsecret keepitsecretkeepitsafe fixme
     """.split()  # noqa: SIM905 - as a list it is two screens long
 )
-NUMBERED = re.compile(r"[0-9]{0,8}$")
+NUMBER_SUFFIX = re.compile(r"[0-9]{0,8}$")
 
 
-def is_known(text: str) -> bool:
-    """Whether it is one of those that everybody tries first, with digits for letters, or with a number behind it."""
-    plain, spelled = (re.sub(r"[^a-z0-9]", "", each) for each in (text.casefold(), text.casefold().translate(INSTEAD)))
-    begins = plain.startswith("djangoinsecure") or text == DEVELOPMENT_SECRET_KEY
-    return begins or not {NUMBERED.sub("", plain), spelled}.isdisjoint(KNOWN | {""})
+def is_trivial_key(key: str) -> bool:
+    """Whether the application must refuse to start with this key."""
+    return len(key) < KEY.minimum_length or len(set(key)) < MINIMUM_DISTINCT or key == DEVELOPMENT_SECRET_KEY
 
 
-def bits(text: str) -> float:
-    """Return how many bits it has, roughly; guessing takes two to the power of that."""
-    rest = _without_rows(_once(text))
-    return min(_by_chance(rest), WRITTEN_BITS * len(rest)) if reads(rest) else _by_chance(rest)
+def is_common(secret: str) -> bool:
+    """Whether it is a common value, perhaps with digits for letters or a number at the end."""
+    plain = re.sub(r"[^a-z0-9]", "", secret.casefold())
+    translated = re.sub(r"[^a-z0-9]", "", secret.casefold().translate(LEET))
+    if plain.startswith("djangoinsecure") or secret == DEVELOPMENT_SECRET_KEY:
+        return True
+    return not {NUMBER_SUFFIX.sub("", plain), translated}.isdisjoint(COMMON | {""})
 
 
-def reads(text: str) -> bool:
-    """Whether it seems to be words: long runs of letters in one case, with vowels among them, and few numbers."""
+def estimate_bits(secret: str) -> float:
+    """Return the estimated entropy in bits."""
+    rest = _collapse_sequences(_collapse_repetition(secret))
+    bits = _random_bits(rest)
+    return min(bits, SENTENCE_BITS * len(rest)) if looks_like_words(rest) else bits
+
+
+def looks_like_words(text: str) -> bool:
+    """Whether it consists of long runs of letters in one case, with vowels, and few numbers."""
     letters = re.findall(r"[a-z]", text.casefold())
     runs = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", text)
     vowels = sum(letter in "aeiouy" for letter in letters)
@@ -56,36 +80,36 @@ def reads(text: str) -> bool:
     )
 
 
-def _once(text: str) -> str:
-    """Return what a text repeats, or the text itself."""
+def _collapse_repetition(text: str) -> str:
+    """Return the part that the text repeats, or the text itself."""
     for length in range(1, len(text) // 2 + 1):
         if text[length:] == text[:-length]:
             return text[:length]
     return text
 
 
-def _without_rows(text: str) -> str:
-    """Return a text with one character for what stands in a row on a keyboard or in the alphabet."""
-    plain, kept, place = text.casefold(), [], 0
-    while place < len(text):
-        length = _in_order(plain[place:])
-        kept.append(text[place])
-        place += length if length >= IN_ORDER else 1
+def _collapse_sequences(text: str) -> str:
+    """Return the text with one character for each keyboard or alphabet sequence."""
+    plain, kept, position = text.casefold(), [], 0
+    while position < len(text):
+        length = _sequence_length(plain[position:])
+        kept.append(text[position])
+        position += length if length >= MINIMUM_SEQUENCE else 1
     return "".join(kept)
 
 
-def _in_order(text: str) -> int:
-    rows = (*ROWS, *(row[::-1] for row in ROWS))
-    lengths = (length for length in range(min(len(text), 26), 1, -1) if any(text[:length] in row for row in rows))
-    return next(lengths, 1)
+def _sequence_length(text: str) -> int:
+    sequences = (*SEQUENCES, *(sequence[::-1] for sequence in SEQUENCES))
+    lengths = range(min(len(text), 26), 1, -1)
+    return next((length for length in lengths if any(text[:length] in sequence for sequence in sequences)), 1)
 
 
-def _by_chance(text: str) -> float:
-    """Return the bits of characters drawn from all of their kinds, and, where they come again, from those before."""
-    kinds = max(2, sum(number for pattern, number in KINDS if re.search(pattern, text)))
+def _random_bits(text: str) -> float:
+    """Return the bits of random characters from the sets in use; a repeated one is drawn from those before it."""
+    choices = max(2, sum(size for pattern, size in CHARACTER_SETS if re.search(pattern, text)))
     seen: set[str] = set()
     total = 0.0
     for character in text:
-        total += math.log2(len(seen) if character in seen else kinds)
+        total += math.log2(len(seen) if character in seen else choices)
         seen.add(character)
     return total

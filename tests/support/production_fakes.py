@@ -1,9 +1,9 @@
-"""What the production check looks at: settings that pass, and servers that answer as a test wants."""
+"""Inputs of the production check: settings that pass, and fake backends that a test configures."""
 
 import psycopg2
 import redis
 
-from app.checks.production import Production
+from app.checks.context import CheckContext
 
 KEY = "x7Gq2mZp9sLw4kTv8nBr3cYd6hJf1aEu0iOo5"
 APP, OWNER, CACHE, SESSIONS = (f"{name}7Gq2mZp9sLw4kTv8nBr3" for name in ("ap", "ow", "ca", "se"))
@@ -21,44 +21,44 @@ SETTINGS = {
 }
 POSTGRES = [("max_connections", 100), ("reserved_connections", 10), ("superuser_reserved_connections", 3)]
 PGBOUNCER = {"default_pool_size": "20", "reserve_pool_size": "0", "max_db_connections": "20", "max_client_conn": "1000"}
-AWAY = psycopg2.OperationalError("connection refused\nIs the server running?")
+UNAVAILABLE = psycopg2.OperationalError("connection refused\nIs the server running?")
 MEMORY = {"maxmemory": 2**27, "maxmemory_policy": "allkeys-lfu"}
 
 
-class Servers:
-    """What Postgres, PgBouncer and Redis answer; an exception is raised, and None refuses the connection."""
+class Backends:
+    """The responses of Postgres, PgBouncer and Redis; an exception is raised, and None refuses the connection."""
 
     def __init__(self):
         self.limits, self.pgbouncer, self.pooled_timeout = POSTGRES, dict(PGBOUNCER), 1250
-        self.rights, self.checksums, self.version = [(False, False, False)], "on", 180001
+        self.privileges, self.checksums, self.version = [(False, False, False)], "on", 180001
         self.timeouts, self.role_timeouts, self.now = [(1250,), (2500,)], [(15000,), (30000,)], lambda: 0.0
         self.schema = "current"
         self.anonymous = redis.AuthenticationError("NOAUTH Authentication required.")
         self.memory, self.session_memory = dict(MEMORY), {"maxmemory_policy": "noeviction"}
         self.persistence = {"aof_enabled": 1}
         self.addresses, self.user = {}, 10001
-        self.asked, self.away = [], False
+        self.queries, self.unavailable = [], False
 
-    def answer(self, sql, *, plain):
-        """Answer a statement."""
-        if self.away:
-            raise AWAY
+    def query(self, sql, *, defaults):
+        """Return the rows of a statement."""
+        if self.unavailable:
+            raise UNAVAILABLE
         for text, rows in {
             "max_connections": self.limits,
             "SHOW CONFIG": self.pgbouncer and [(*pair, "", "yes") for pair in self.pgbouncer.items()],
-            "name IN (%s, %s)": self.role_timeouts if plain else self.timeouts,
+            "name IN (%s, %s)": self.role_timeouts if defaults else self.timeouts,
             "statement_timeout": [(self.pooled_timeout,)],
-            "rolsuper": self.rights,
+            "rolsuper": self.privileges,
             "data_checksums": [(self.checksums,)],
             "server_version_num": [(self.version,)],
             "clock_timestamp": [(self.now(),)],
         }.items():
             if text in sql and rows is not None:
                 return rows
-        raise AWAY
+        raise UNAVAILABLE
 
-    def answer_redis(self, url, command, section="", *, anonymous=False):
-        """Answer a command."""
+    def redis_command(self, url, command, section="", *, anonymous=False):
+        """Return the reply to a command."""
         if command == "PING":
             return given(self.anonymous if anonymous else True)
         memory = self.session_memory if "sessions" in url else self.memory
@@ -72,31 +72,31 @@ def given(value):
     return value
 
 
-class FakeProduction(Production):
-    """The real one, but for the network."""
+class FakeContext(CheckContext):
+    """A CheckContext without a network."""
 
-    def __init__(self, environ, servers, **options):
+    def __init__(self, environ, backends, **options):
         super().__init__(environ, **options)
-        self.servers = servers
+        self.backends = backends
 
-    def ask(self, url, sql, *_values, plain=False):
-        """Answer a statement, or refuse the connection."""
-        self.servers.asked.append((url.host, url.username))
-        return self.servers.answer(sql, plain=plain)
+    def query(self, url, sql, *_values, defaults=False):
+        """Return the rows of a statement, or refuse the connection."""
+        self.backends.queries.append((url.host, url.username))
+        return self.backends.query(sql, defaults=defaults)
 
-    def ask_redis(self, url, *command, anonymous=False):
-        """Answer a command."""
-        return self.servers.answer_redis(url, *command, anonymous=anonymous)
+    def redis_command(self, url, *command, anonymous=False):
+        """Return the reply to a command."""
+        return self.backends.redis_command(url, *command, anonymous=anonymous)
 
-    def schema(self):
-        """Compare the schema."""
-        return given(AWAY if self.servers.away else self.servers.schema)
+    def schema_state(self):
+        """Return the state of the schema, or raise it."""
+        return given(UNAVAILABLE if self.backends.unavailable else self.backends.schema)
 
     def addresses(self, host):
-        """Resolve a name; one that nobody told is on a private network."""
-        return given(self.servers.addresses.get(host, ["10.0.0.7"]))
+        """Resolve a name, by default to a private address."""
+        return given(self.backends.addresses.get(host, ["10.0.0.7"]))
 
     @property
     def user(self):
-        """Who runs it."""
-        return self.servers.user
+        """The user id of the application."""
+        return self.backends.user

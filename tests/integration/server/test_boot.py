@@ -36,7 +36,7 @@ def test_nothing_set(start):
     """Without settings the environment is production, which names all that is missing and exits without listening."""
     code, errors = start()
     assert code != 0
-    assert "settings of the production environment" in errors
+    assert "Invalid settings for the production environment" in errors
     for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "TRUSTED_HOSTS"):
         assert f"  {name}: " in errors
 

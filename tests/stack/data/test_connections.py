@@ -232,7 +232,7 @@ def test_pgbouncer_serves_what_exceeds_the_limit(site, pooled):
     assert pooled.report.total > CLIENTS
     assert 0 < pooled.most <= POOLED["PGBOUNCER_POOL"]
     assert refusals(site) == []
-    asked = ("connections", "clients", "pooler", "rights", "timeouts")
+    asked = ("connections", "clients", "pooler", "privileges", "timeouts")
     assert {name: pooled.check[name]["state"] for name in asked} == dict.fromkeys(asked, "PASS")
 
 

@@ -85,7 +85,7 @@ def test_the_flask_command(site):
     words = ("flask", "--app", "wsgi", "check-production", "--json")
     done = site.compose("exec", "-T", f"web-{site.status()['active_colour']}", *words)
     found = json.loads(done.stdout)
-    assert {each["check"] for each in found} >= {"keys", "rights", "migrations", "cache", "cookies", "timeouts"}
+    assert {each["check"] for each in found} >= {"keys", "privileges", "migrations", "cache", "cookies", "timeouts"}
     assert {each["check"] for each in found if each["state"] != "PASS"} == {"hsts"}
 
 
@@ -93,7 +93,7 @@ def test_a_guessable_key_is_found(site):
     """A key of words signs nothing for long."""
     with text_of(site.folder / "secrets/secret_key", WORDS):
         found = failed(site)
-    assert (list(found), "reads like words" in found["keys"]) == (["keys"], True)
+    assert (list(found), "looks like words" in found["keys"]) == (["keys"], True)
 
 
 def test_a_secret_that_all_may_read_is_found(site):
@@ -123,7 +123,7 @@ def test_a_superuser_is_found_and_refuses_a_deploy(site, one):
     """A role that may do everything is found; a deploy stops at that, and users stay where they are."""
     before = site.status()["active_colour"]
     with mighty(site):
-        assert set(failed(site)) == {"rights"}
+        assert set(failed(site)) == {"privileges"}
         done = site.ops("deploy", one, check=False)
     assert (done.returncode, "deploy stopped at “preflight”" in done.stdout) == (1, True), done.stdout
     assert "    FAIL rights: the application's role, app, is more than an ordinary role" in done.stdout
@@ -179,7 +179,7 @@ def test_a_database_that_is_away_is_said_in_a_line_for_each_check(site):
     with stopped(site, "db"):
         found = {each["check"]: each for each in check(site)}
     assert time.monotonic() - began < 120
-    assert {name for name, each in found.items() if each["state"] == "FAIL"} >= {"rights", "migrations", "services"}
-    assert "Does db answer? docker compose ps" in found["rights"]["remedy"]
-    assert "\n" not in found["rights"]["reason"]
+    assert {name for name, each in found.items() if each["state"] == "FAIL"} >= {"privileges", "migrations", "services"}
+    assert "Is db up? docker compose ps" in found["privileges"]["remedy"]
+    assert "\n" not in found["privileges"]["reason"]
     assert found["cache"]["state"] == found["keys"]["state"] == "PASS"

@@ -1,4 +1,4 @@
-"""How hard a secret is to guess: what is known, repeated or made of words is seen; chance is none of these."""
+"""The estimate detects common, repetitive and word-like secrets, and accepts random ones."""
 
 import secrets
 import string
@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.checks.keys import GOOD_KEY_BITS, GOOD_PASSWORD_BITS, KEY_BITS, PASSWORD_BITS
-from app.checks.strength import bits, is_known, reads
+from app.checks.strength import KEY, PASSWORD, estimate_bits, is_common, looks_like_words
 from config import DEVELOPMENT_SECRET_KEY
 
-KNOWN = (
+COMMON = (
     "dev",
     "secret",
     "changeme",
@@ -38,39 +37,39 @@ WEAK = (
 )
 
 
-@pytest.mark.parametrize("text", [*KNOWN, *MORE])
-def test_known(text):
-    """What tutorials and images come with is known, however it is spelled, and with a number behind it."""
-    assert is_known(text)
+@pytest.mark.parametrize("text", [*COMMON, *MORE])
+def test_common(text):
+    """Common values are detected in any spelling, and with a number at the end."""
+    assert is_common(text)
 
 
 @pytest.mark.parametrize("text", WEAK)
 def test_weak(text):
-    """What repeats itself, stands in a row on the keyboard or reads like words signs nothing."""
-    assert bits(text) < KEY_BITS
+    """Repetitions, keyboard sequences and words are too weak for a key."""
+    assert estimate_bits(text) < KEY.minimum_bits
 
 
 @pytest.mark.parametrize("make", [lambda: secrets.token_urlsafe(48), lambda: secrets.token_hex(32)])
-def test_keys_by_chance(make):
-    """No key that a generator makes is called weak, known or words."""
+def test_random_keys(make):
+    """Generated keys are never reported as weak, common or word-like."""
     keys = [make() for _ in range(300)]
-    assert [key for key in keys if bits(key) < GOOD_KEY_BITS or is_known(key) or reads(key)] == []
+    assert [key for key in keys if estimate_bits(key) < KEY.good_bits or is_common(key) or looks_like_words(key)] == []
 
 
-def test_passwords_by_chance():
-    """Nor is a password, such as `python3 -m ops init` makes."""
+def test_random_passwords():
+    """Generated passwords, as `python3 -m ops init` makes them, are never reported as weak or common."""
     passwords = [secrets.token_urlsafe(32) for _ in range(300)]
-    assert [each for each in passwords if bits(each) < GOOD_PASSWORD_BITS or is_known(each)] == []
+    assert [each for each in passwords if estimate_bits(each) < PASSWORD.good_bits or is_common(each)] == []
 
 
-def test_a_short_password_by_chance():
-    """Ten characters by chance are no list's, and not many."""
+def test_short_random_password():
+    """Ten random characters are between the two thresholds."""
     alphabet = string.ascii_letters + string.digits
-    found = [bits("".join(secrets.choice(alphabet) for _ in range(10))) for _ in range(300)]
-    assert sum(PASSWORD_BITS <= each < GOOD_PASSWORD_BITS for each in found) > 280
+    found = [estimate_bits("".join(secrets.choice(alphabet) for _ in range(10))) for _ in range(300)]
+    assert sum(PASSWORD.minimum_bits <= each < PASSWORD.good_bits for each in found) > 280
 
 
 @given(st.text(max_size=80))
 def test_any_text(text):
-    """Any text has bits, and no more than its characters could have."""
-    assert 0 <= bits(text) <= 8 * len(text)
+    """The estimate of any text is between 0 and 8 bits for each character."""
+    assert 0 <= estimate_bits(text) <= 8 * len(text)

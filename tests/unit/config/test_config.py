@@ -1,4 +1,4 @@
-"""The settings: read once, from the environment alone, with a default for each that can have one."""
+"""Settings are read once, from the environment, with defaults where possible."""
 
 import subprocess
 import sys
@@ -31,68 +31,68 @@ DEFAULTS = {
 
 
 def refused(environment="development", **environ):
-    """Return what `load` says about settings that it refuses."""
-    with pytest.raises(ConfigError) as refusal:
+    """Return the message of the ConfigError for these settings."""
+    with pytest.raises(ConfigError) as caught:
         load(environment, environ)
-    return str(refusal.value)
+    return str(caught.value)
 
 
 def test_import_reads_nothing():
-    """Importing the module succeeds in an environment with nothing in it."""
+    """Importing the module succeeds without any variables."""
     subprocess.run([sys.executable, "-c", "import config"], cwd=ROOT, env=NO_SETTINGS, check=True, timeout=20)
 
 
 @pytest.mark.parametrize(("name", "value"), DEFAULTS.items())
 def test_default(name, value):
-    """Development needs no setting."""
+    """Development has a default for every setting."""
     assert getattr(load("development", {}), name) == value
 
 
 def test_default_databases():
-    """Development keeps an SQLite file, the test suite keeps nothing."""
+    """Development uses an SQLite file, the test suite an in-memory database."""
     assert str(load("development", {}).SQLALCHEMY_DATABASE_URI) == "sqlite:///app.db"
     assert str(load("testing", {}).SQLALCHEMY_DATABASE_URI) == "sqlite://"
 
 
 def test_environments_differ():
-    """Each environment says which it is, only the test suite is TESTING, and none turns DEBUG on."""
+    """ENVIRONMENT has the name, TESTING is set only for tests, and DEBUG is never set."""
     environments = [load(name, {}) for name in ("development", "testing")]
     assert [each.ENVIRONMENT for each in environments] == ["development", "testing"]
     assert [each.TESTING for each in environments] == [False, True]
     assert not any(each.DEBUG for each in environments)
 
 
-def test_log_format_is_json_for_machines():
-    """Only a person's own machine logs text by default."""
+def test_default_log_format():
+    """Only development logs text by default."""
     assert load("testing", {}).LOG_FORMAT == "json"
     assert load("development", {"LOG_FORMAT": "json"}).LOG_FORMAT == "json"
 
 
-def test_flask_env_chooses():
-    """FLASK_ENV names the environment where the caller does not."""
+def test_flask_env_selects():
+    """FLASK_ENV selects the environment unless the caller does."""
     assert load(environ={"FLASK_ENV": "testing"}).ENVIRONMENT == "testing"
 
 
 def test_unset_means_production():
-    """A forgotten FLASK_ENV, or an empty one, is production, with all that it demands."""
+    """An unset or empty FLASK_ENV means production."""
     assert "the production environment" in refused(None)
     assert "the production environment" in refused(None, FLASK_ENV="")
 
 
 def test_unknown_environment():
-    """An unknown FLASK_ENV is refused, with the names that are known."""
+    """An unknown FLASK_ENV is refused; the message lists the valid names."""
     assert refused(None, FLASK_ENV="prod") == (
-        "FLASK_ENV: 'prod' is not known. Use one of: development, testing, production."
+        "FLASK_ENV: 'prod' is unknown. Use one of: development, testing, production."
     )
 
 
 def test_empty_is_unset():
-    """An empty value, as Compose makes of a variable that is not set, leaves the default."""
+    """An empty value, as Compose passes for an unset variable, means the default."""
     settings = load("development", dict.fromkeys(DEFAULTS, "") | {"DATABASE_URL": "", "REDIS_URL": ""})
     assert {name: getattr(settings, name) for name in DEFAULTS} == DEFAULTS
 
 
-BAD = {
+WRONG = {
     "DB_POOL_SIZE": ["many", "0", "101", "1.5"],
     "DB_TIMEOUT": ["soon", "0", "61", "nan"],
     "REDIS_URL": ["localhost:6379", "http://cache"],
@@ -106,16 +106,16 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
-def test_bad_value_is_named(name, value):
-    """A value that cannot be used is refused, and the refusal names its variable and no other."""
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_invalid_value_is_named(name, value):
+    """An invalid value is refused with a message that names only its variable."""
     assert [line.split(":")[0] for line in refused(**{name: value}).splitlines()[1:-1]] == [f"  {name}"]
 
 
 def test_every_problem_at_once():
-    """All that is wrong is said in one refusal, a line each, in alphabetical order."""
+    """One error lists all problems, one a line, in alphabetical order."""
     lines = refused(LOG_LEVEL="LOUD", DB_TIMEOUT="x", REDIS_URL="x", DATABASE_URL="x").splitlines()
-    assert lines[0] == "The settings of the development environment cannot be used:"
+    assert lines[0] == "Invalid settings for the development environment:"
     assert [line.split(":")[0].strip() for line in lines[1:-1]] == [
         "DATABASE_URL",
         "DB_TIMEOUT",
@@ -126,19 +126,19 @@ def test_every_problem_at_once():
 
 
 def test_pool_follows_threads():
-    """A worker's threads each have a connection, unless DB_POOL_SIZE says otherwise."""
+    """The pool has one connection for each thread unless DB_POOL_SIZE is set."""
     assert load("development", {"GUNICORN_THREADS": "9"}).DB_POOL_SIZE == 9
     assert load("development", {"GUNICORN_THREADS": "9", "DB_POOL_SIZE": "3"}).DB_POOL_SIZE == 3
 
 
-def test_lists_are_split_at_commas():
-    """Host names and old keys are lists; blanks around a name do not belong to it."""
+def test_lists():
+    """Lists are comma-separated; surrounding spaces are removed."""
     settings = load("development", {"TRUSTED_HOSTS": "a.example, .b.example", "SECRET_KEY_FALLBACKS": "one,two"})
     assert settings.TRUSTED_HOSTS == ["a.example", ".b.example"]
     assert settings.SECRET_KEY_FALLBACKS == ["one", "two"]
 
 
-UNUSABLE = [
+INVALID = [
     ("REDIS_URL", "redis://host:notaport/0"),
     ("REDIS_URL", "redis://host/x"),
     ("REDIS_URL", "http://host"),
@@ -149,14 +149,14 @@ UNUSABLE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), UNUSABLE)
-def test_unusable_is_named(name, value):
-    """What a client library would stop at later is named at the start."""
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_invalid_for_a_client_library(name, value):
+    """A value that a client library would reject later is refused at startup."""
     with pytest.raises(config.ConfigError, match=f"{name}: "):
         config.load("development", {name: value})
 
 
 @pytest.mark.parametrize("url", ["redis://host", "rediss://:p%40ss@host:6380/1", "unix:///run/redis.sock?db=1"])
-def test_usable_redis(url):
-    """Each form that redis-py takes is taken."""
+def test_valid_redis_urls(url):
+    """All URL forms of redis-py are accepted."""
     assert url == config.load("development", {"REDIS_URL": url}).REDIS_URL

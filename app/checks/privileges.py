@@ -1,11 +1,11 @@
-"""The application reads and writes rows, and can change neither the schema nor what others may do."""
+"""Check that the application's role can read and write rows, and can change neither the schema nor privileges."""
 
 from collections.abc import Iterator
 
+from .context import CheckContext
 from .finding import Finding, failed, passed
-from .production import Production
 
-RIGHTS = """
+PRIVILEGES = """
     SELECT EXISTS (SELECT FROM pg_roles AS other
                    WHERE pg_has_role(pg_roles.oid, other.oid, 'MEMBER')
                    AND (other.rolsuper OR other.rolcreaterole OR other.rolcreatedb OR other.rolreplication
@@ -15,20 +15,20 @@ RIGHTS = """
            EXISTS (SELECT FROM pg_class
                    WHERE relnamespace = 'public'::regnamespace AND pg_has_role(pg_roles.oid, relowner, 'MEMBER'))
     FROM pg_roles WHERE rolname = %s"""
-TOO_MUCH = (
-    "is more than an ordinary role, or may become one that is",
-    "may create what no migration did",
-    "owns tables, or may become who does",
+EXCESSIVE = (
+    "has administrative attributes, directly or by membership",
+    "may create objects",
+    "owns tables, directly or by membership",
 )
-REMEDY = "Today's rights: docker compose exec db bash /opt/postgres/roles.sh; then REVOKE what was granted besides."
+REMEDY = "Reset the privileges: docker compose exec db bash /opt/postgres/roles.sh; then REVOKE any additional ones."
 
 
-def check(production: Production) -> Iterator[Finding]:
-    """Look at the role that the application comes as."""
-    name = production.settings.SQLALCHEMY_DATABASE_URI.username
-    found = production.ask(production.settings.MIGRATION_DATABASE_URL, RIGHTS, name)
-    wrong = [text for text, so in zip(TOO_MUCH, found[0], strict=True) if so] if found else ["does not exist"]
-    if wrong:
-        yield failed(f"the application's role, {name}, {', '.join(wrong)}.", REMEDY)
+def check(context: CheckContext) -> Iterator[Finding]:
+    """Check the role of the application."""
+    name = context.settings.SQLALCHEMY_DATABASE_URI.username
+    found = context.query(context.settings.MIGRATION_DATABASE_URL, PRIVILEGES, name)
+    problems = [text for text, has in zip(EXCESSIVE, found[0], strict=True) if has] if found else ["does not exist"]
+    if problems:
+        yield failed(f"the application's role, {name}, {', '.join(problems)}.", REMEDY)
     else:
         yield passed(f"the application's role, {name}, cannot change the schema.")
