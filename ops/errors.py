@@ -1,15 +1,15 @@
-"""What may stop a command of ops, each with what was seen and what to do."""
+"""The errors that end a command."""
 
 from __future__ import annotations
 
 
 class OpsError(Exception):
-    """What was begun did not succeed: the text says what was seen."""
+    """The command failed; the message has the cause."""
 
 
 class PreconditionError(OpsError):
-    """It is not begun at all: the text says what stands in the way, and the remedy."""
+    """The command did not begin; the message has the cause and the remedy."""
 
 
 class Interrupted(BaseException):
-    """The process was told to stop (SIGTERM, SIGHUP); what was begun is put back first."""
+    """SIGTERM or SIGHUP arrived; the operation is undone before the process exits."""

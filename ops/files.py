@@ -1,4 +1,4 @@
-"""Files put in place whole, and readable for the containers that use them, whatever the caller's umask says."""
+"""Atomic file operations; results are readable by the containers' users, whatever the umask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def write(path: Path, text: str) -> None:
-    """Put a new file in the old one's place: whoever reads it meanwhile sees the one or the other."""
+    """Replace a file atomically and flush it to disk."""
     new = path.with_name(f"{path.name}.new")
     with new.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -22,7 +22,7 @@ def write(path: Path, text: str) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Put a copy of a file in another one's place, unless they are the same: a full disk then stops nothing."""
+    """Copy a file atomically; an identical target is left, so that a full disk does not matter."""
     mode = 0o755 if os.access(source, os.X_OK) else 0o644
     if target.exists() and filecmp.cmp(source, target, shallow=False):
         target.chmod(mode)
@@ -30,7 +30,7 @@ def copy(source: Path, target: Path) -> None:
     new = target.with_name(f"{target.name}.new")
     try:
         shutil.copyfile(source, new)
-    except OSError:  # half a file must not keep a full disk full
+    except OSError:  # a partial file must not fill the disk
         new.unlink(missing_ok=True)
         raise
     new.chmod(mode)
@@ -38,13 +38,15 @@ def copy(source: Path, target: Path) -> None:
 
 
 def folder(path: Path) -> None:
-    """Make a folder that the user of a container may enter."""
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(0o755)
+    """Create a folder and its missing parents with mode 755; an existing folder gets it too."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    for each in (*reversed(missing), path):
+        each.mkdir(exist_ok=True)
+        each.chmod(0o755)
 
 
 def add(source: Path, target: Path, names: Iterable[Path]) -> None:
-    """Put copies of some of a folder's files into another one, each whole; whatever else lies there stays."""
+    """Copy some of a folder's files to another folder; its other files stay."""
     folder(target)
     for name in sorted(names):
         for parent in reversed(list(name.parents)[:-1]):
@@ -53,10 +55,10 @@ def add(source: Path, target: Path, names: Iterable[Path]) -> None:
 
 
 def mirror(source: Path, target: Path) -> None:
-    """Make a folder the same as another one, file by file, so that it is there at every moment; the rest goes."""
+    """Make a folder equal to another, file by file: a mounted folder must stay the same inode."""
     wanted = _within(source)
     if not wanted:
-        raise FileNotFoundError(f"{source} has no files, so {target} is left as it is")
+        raise FileNotFoundError(f"{source} has no files; {target} stays unchanged")
     add(source, target, wanted)
     for path in target.rglob("*"):
         if path.is_file() and path.relative_to(target) not in wanted:
@@ -64,7 +66,7 @@ def mirror(source: Path, target: Path) -> None:
 
 
 def same(source: Path, target: Path) -> bool:
-    """Whether a folder is already what `mirror` would make it."""
+    """Whether `mirror` would change nothing."""
     names = _within(source)
     return names == _within(target) and not filecmp.cmpfiles(source, target, map(str, names), shallow=False)[1]
 
@@ -74,7 +76,7 @@ def _within(folder: Path) -> set[Path]:
 
 
 def swap(source: Path, target: Path) -> None:
-    """Make a folder a copy of another one, in one step: at every moment it is the old one or the new one, whole."""
+    """Replace a folder with a copy of another, atomically."""
     new = target.with_name(f"{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     mirror(source, new)
@@ -85,7 +87,7 @@ def swap(source: Path, target: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Take a folder away, if it is there, at once: killed in the middle, what is left of it has another name."""
+    """Remove a folder; it is renamed first, so that a kill leaves no partial folder under its name."""
     old = folder.with_name(f"{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -94,7 +96,7 @@ def remove(folder: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Let two folders change places (renameat2, RENAME_EXCHANGE); False where the file system or libc cannot."""
+    """Exchange two folders (renameat2, RENAME_EXCHANGE); False if the file system or libc cannot."""
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: https://man7.org/linux/man-pages/man2/rename.2.html
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2

@@ -138,7 +138,7 @@ def require_disk_space(server: Server, plan: Plan) -> None:
 
 def build(server: Server, plan: Plan, settings: dict[str, str]) -> None:
     """Run the steps of deploy/backup/restore.sh."""
-    compose = server.compose.having(settings)
+    compose = server.compose.with_environment(settings)
     for name in ("verify", "unpack", "recover", "check"):
         with step(name) as current:
             argv = compose.restore_step(name, plan.backup.path, plan.target)

@@ -11,7 +11,7 @@ RENEW_COMMAND = ["python3", "-B", "-m", "deploy.certbot.renew"]  # in the certbo
 BACKUP_COMMAND = ["bash", "/opt/backup/schedule.sh"]  # in the backup container
 CHECK_SCRIPT = "scripts/check_production.py"  # in the application's image
 STATEFUL = ("db", "redis-cache", "redis-sessions", "nginx")
-OPTIONAL = ("pgbouncer",)  # likewise, where its profile is on
+OPTIONAL = ("pgbouncer",)  # stateful too, enabled by a profile
 BACKUP = ("wal-receiver", "backup", "restore-drill")
 MONITORING = (
     "prometheus",
@@ -20,56 +20,56 @@ MONITORING = (
     "nginx-exporter",
     "postgres-exporter",
     "redis-exporter",
-)  # if wanted
+)  # enabled by a profile
 OFFSITE_COPY, BACKUP_WEBHOOK = "offsite-copy", "backup-webhook"  # enabled by a profile
 RESTORED_LABEL = "ops=restored"  # volumes that a restore has made
-ONE_OFF_LABEL = "ops=one-off"  # containers that end with the command that made them; an operator's own are left alone
+ONE_OFF_LABEL = "ops=one-off"  # containers that ops runs for one command; an operator's own have no such label
 ONE_OFF = ("run", "--rm", "--no-deps", "-T", "--label", ONE_OFF_LABEL)
 
 
 @dataclass(frozen=True)
 class Compose:
-    """`docker compose` for one server's folder, with the compose file of one release."""
+    """`docker compose` for one server's folder, with the Compose file of one release."""
 
     folder: Path
     file: Path
     environment: tuple[str, ...] = ()
 
     def argv(self, *argv: str, **environment: str) -> Argv:
-        """Return a Compose command, in an environment with these further variables."""
+        """Return a Compose command with additional environment variables."""
         known = [*self.environment, *(f"{name}={value}" for name, value in environment.items())]
         compose = ["docker", "compose", "--project-directory", str(self.folder), "--file", str(self.file), *argv]
         return ["env", *known, *compose] if known else compose
 
-    def having(self, settings: dict[str, str]) -> Compose:
-        """Return the same with settings that are not those of .env."""
+    def with_environment(self, settings: dict[str, str]) -> Compose:
+        """Return the same with settings that override those of .env."""
         known = tuple(f"{name}={value}" for name, value in settings.items())
         return Compose(self.folder, self.file, (*self.environment, *known))
 
     def trial(self, name: str, settings: dict[str, str]) -> Compose:
-        """Return the same for a project beside this one, whose database is another one, and archived by nobody."""
-        alone = {"SYNCHRONOUS_ARCHIVE": "off", "DATABASE_HOST": "db"}  # there is no PgBouncer beside it
-        return self.having({"COMPOSE_PROJECT_NAME": f"{name}-trial", **alone, **settings})
+        """Return the same for a temporary project with another database, which no WAL receiver archives."""
+        alone = {"SYNCHRONOUS_ARCHIVE": "off", "DATABASE_HOST": "db"}  # it has no PgBouncer
+        return self.with_environment({"COMPOSE_PROJECT_NAME": f"{name}-trial", **alone, **settings})
 
     def config(self) -> Argv:
-        """Everything the file says, with the settings put in, as JSON."""
+        """Print the Compose file with the settings of .env, as JSON."""
         return self.argv("config", "--format", "json")
 
     def hashes(self) -> Argv:
-        """One line a service: its name and a hash of its definition."""
+        """Print a line for each service: its name and a hash of its definition."""
         return self.argv("config", "--hash", "*")
 
     def start_stateful(self, *services: str) -> Argv:
-        """Start what outlasts a release, all of it or these services, and wait; what runs is left as it is."""
+        """Start all or these stateful services and wait; running containers stay as they are."""
         options = ("--detach", "--no-deps", "--no-recreate", "--wait", "--wait-timeout", "120")
         return self.argv("up", *options, *(services or STATEFUL))
 
     def start_and_wait(self, *services: str) -> Argv:
-        """Start services and wait; one that runs by an older definition is made anew."""
+        """Start services and wait; recreate containers with an older definition."""
         return self.argv("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "600", *services)
 
     def start_sidecars(self, *services: str) -> Argv:
-        """Start what cares for certificates and backups, made anew where its settings changed: users do not notice."""
+        """Start services without waiting; recreate containers with an older definition."""
         return self.argv("up", "--detach", "--no-deps", *services)
 
     def fetch_backups(self) -> Argv:
@@ -81,7 +81,7 @@ class Compose:
         return self.argv("stop", *services)
 
     def down(self) -> Argv:
-        """Take a project's containers and networks away, and leave its volumes."""
+        """Remove a project's containers and networks, but not its volumes."""
         return self.argv("down", "--remove-orphans", "--timeout", "30")
 
     def restart(self, *services: str) -> Argv:
@@ -113,7 +113,7 @@ class Compose:
         return self.argv("exec", "-T", service, *argv)
 
     def start_colour(self, colour: str) -> Argv:
-        """Start the containers of a colour, made anew where image or settings changed."""
+        """Start the containers of a colour; recreate them if image or settings changed."""
         return self.argv("up", "--detach", "--no-deps", "--no-build", "--pull", "never", service(colour))
 
     def stop_colour(self, colour: str) -> Argv:
@@ -125,21 +125,21 @@ class Compose:
         return self.argv(*ONE_OFF, "migrate", *argv, MIGRATE_IMAGE=image)
 
     def check_production(self, image: str, *options: str) -> Argv:
-        """Let IMAGE look at the server; prints its findings as JSON, `null` if it cannot, and fails for neither."""
+        """Print the findings of IMAGE's production check as JSON, or `null` without one; findings are no failure."""
         program = " ".join(["python", CHECK_SCRIPT, "--json", *options])
         script = f"test -e {CHECK_SCRIPT} || exec echo null; {program} || test $? = 1"
         return self.migrate(image, "sh", "-c", script)
 
     def ps(self) -> Argv:
-        """One JSON object a line for each container, those that do not run included."""
+        """Print a JSON object for each container, also stopped ones."""
         return self.argv("ps", "--all", "--format", "json")
 
     def logs(self, *argv: str) -> Argv:
-        """Print what services log."""
+        """Print the logs of services."""
         return self.argv("logs", *argv)
 
     def nginx_log(self, since: str) -> Argv:
-        """Print what nginx logged since a moment (RFC 3339)."""
+        """Print nginx's log since a time (RFC 3339)."""
         return self.argv("logs", "--no-color", "--no-log-prefix", "--since", since, "nginx")
 
 

@@ -109,7 +109,7 @@ def write_secrets(server: Server) -> None:
     for uid, owned in credentials.OWNERS.items():
         names = [name for name in owned if (folder / name).stat().st_uid != uid]
         if names:
-            server.runner.execute(commands.give(folder, uid, names, server.nginx_image))
+            server.runner.execute(commands.chown(folder, uid, names, server.nginx_image))
     echo(f"  secrets: {', '.join(new) or 'all exist'}{' written' if new else ''}")
 
 
@@ -120,7 +120,7 @@ def create_backup_folders(server: Server) -> None:
             path.mkdir(parents=True)
             path.chmod(mode)
         if path.stat().st_uid != credentials.SERVERS:
-            server.runner.execute(commands.give(path, credentials.SERVERS, ["."], server.nginx_image))
+            server.runner.execute(commands.chown(path, credentials.SERVERS, ["."], server.nginx_image))
     echo(f"  backups: {server.backups}")
 
 
@@ -139,7 +139,7 @@ def write_certificate(server: Server) -> None:
         files.folder(folder)
     (made / "live").symlink_to("placeholder")
     server.runner.execute(commands.placeholder(made / "placeholder", server.host, server.nginx_image))
-    server.runner.execute(commands.give(made, credentials.EDGE, ["."], server.nginx_image))
+    server.runner.execute(commands.chown(made, credentials.EDGE, ["."], server.nginx_image))
     made.rename(server.certificates)
     echo("  certificate: a self-signed placeholder")
 

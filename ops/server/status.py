@@ -1,4 +1,4 @@
-"""`status`: what runs, what serves, who is at it, and what was done last."""
+"""The `status` command: colours, services, certificate, backups, the running command and the history."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ SHOWN = 5
 
 
 def status(server: Server, *, as_json: bool) -> None:
-    """Print how the server stands."""
-    found = look(server)
-    echo(json.dumps(found, indent=2) if as_json else text(found))
+    """Print the status as text or JSON."""
+    found = collect(server)
+    echo(json.dumps(found, indent=2) if as_json else format_status(found))
 
 
-def look(server: Server) -> dict[str, Any]:
-    """Return how the server stands."""
+def collect(server: Server) -> dict[str, Any]:
+    """Return the status."""
     traffic = server.traffic
-    answer = nginx.get_public(server, "/health/version")
+    response = nginx.get_public(server, "/health/version")
     entries = history.entries(server.history_file)
     return {
         "name": server.name,
         "active_colour": traffic.colour,
         "canary_percent": traffic.percent,
-        "outside": {"status": answer.status, "body": answer.body[:300]},
+        "outside": {"status": response.status, "body": response.body[:300]},
         "colours": {colour: _colour(server, colour, entries) for colour in COLOURS},
         "services": _services(server),
         "certificate": certificates.read_status(server),
         "backups": backups.job_statuses(server),
         "under_way": lock.holder(server.lock_file),
-        "interrupted": _left_something(server) and not lock.holder(server.lock_file),
+        "interrupted": _is_unfinished(server) and not lock.holder(server.lock_file),
         "releases": [entry["image"] for entry in history.releases(entries)],
         "history": entries[-SHOWN:],
     }
 
 
-def _left_something(server: Server) -> bool:
+def _is_unfinished(server: Server) -> bool:
     return bool(read_journal(server.journal_file)) or server.restore_file.exists()
 
 
@@ -68,7 +68,7 @@ def _labels(container: dict[str, Any]) -> dict[str, str]:
 
 
 def _image(server: Server, container: dict[str, Any], deployed: set[str]) -> str:
-    """Return the digest under which a container's image was deployed or fetched, or its id when it was built here."""
+    """Return the digest with which a container's image was deployed or pulled, or its id if it was built here."""
     name = str(container["Image"])
     try:
         digests = server.runner.query_json(commands.inspect_image(name))[0].get("RepoDigests") or []
@@ -83,9 +83,9 @@ def _services(server: Server) -> dict[str, str]:
     return {row["Service"]: row["Health"] or row["State"] for row in others}
 
 
-def text(found: dict[str, Any]) -> str:
-    """Return it for people."""
-    lines = [f"{found['name']}: from outside, /health/version answers {found['outside']['status']} {_flat(found)}"]
+def format_status(found: dict[str, Any]) -> str:
+    """Format the status as text."""
+    lines = [f"{found['name']}: from outside, /health/version returns {found['outside']['status']} {_flat(found)}"]
     for colour, seen in found["colours"].items():
         lines.append(f"  web-{colour:6} {_share(found, colour):8} {seen['release'] or '-':14} {_states(seen)}")
     lines += [f"  {name:10} {state}" for name, state in sorted(found["services"].items())]
@@ -94,7 +94,7 @@ def text(found: dict[str, Any]) -> str:
     if found["under_way"]:
         lines.append(f"  under way: {found['under_way']}")
     if found["interrupted"]:
-        lines.append("  the last command was interrupted; the next one mends what it left")
+        lines.append("  the last command was interrupted; the next one recovers from it")
     lines.append("last:")
     lines += [f"  {_line(entry)}" for entry in found["history"]] or ["  nothing yet"]
     return "\n".join(lines)

@@ -238,7 +238,7 @@ class FakeDocker:
     def _given(self, argv):
         if "chown" in argv:
             uid = argv[argv.index("-R") + 1]
-            names = [word.removeprefix("/given/") for word in argv if word.startswith("/given/")]
+            names = [word.removeprefix("/files/") for word in argv if word.startswith("/files/")]
             self.given.update(dict.fromkeys(names, uid))
         else:
             folder = Path(argv[argv.index("--volume") + 1].partition(":")[0])

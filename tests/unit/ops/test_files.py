@@ -1,4 +1,4 @@
-"""Files put in place: whole, readable for containers, and the same as where they come from."""
+"""Atomic file operations, under a restrictive umask."""
 
 import os
 import stat
@@ -9,8 +9,8 @@ from ops import files
 
 
 @pytest.fixture(autouse=True)
-def _careful_person():
-    """The person who deploys keeps what they write to themselves."""
+def _umask():
+    """Create files that only their owner may read by default."""
     before = os.umask(0o077)
     yield
     os.umask(before)
@@ -18,7 +18,7 @@ def _careful_person():
 
 @pytest.fixture
 def source(tmp_path):
-    """A folder to be mirrored: a script, a text, compiled code."""
+    """A folder with a script, a text and compiled code."""
     for name in ("roles.sh", "deep/text", "__pycache__/module.pyc"):
         (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "source" / name).write_text(name, encoding="utf-8")
@@ -27,19 +27,25 @@ def source(tmp_path):
 
 
 def modes(folder):
-    """Return the rights of each file and folder in a folder."""
+    """Return the mode of each file and folder in a folder."""
     return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
 
 
 def test_mirror(tmp_path, source):
-    """Everybody may read it, a script can still be started, and compiled code stays behind."""
+    """Files are world-readable, scripts stay executable, compiled code is not copied."""
     files.mirror(source, tmp_path / "target")
     assert modes(tmp_path / "target") == {"roles.sh": 0o755, "deep": 0o755, "deep/text": 0o644}
 
 
+def test_mirror_creates_parents(tmp_path, source):
+    """Missing parents get mode 755 too."""
+    files.mirror(source, tmp_path / "deploy/postgres")
+    assert stat.S_IMODE((tmp_path / "deploy").stat().st_mode) == 0o755
+
+
 @pytest.mark.parametrize("change", ["roles.sh", "deep/text", "new", "deep/new"])
 def test_same(tmp_path, source, change):
-    """A mirrored folder is the same, until a file in it is another one or there is one more."""
+    """A mirrored folder is the same until a file is changed or added."""
     files.mirror(source, tmp_path / "target")
     assert files.same(source, tmp_path / "target")
     (tmp_path / "target" / change).write_text("other", encoding="utf-8")
@@ -47,8 +53,8 @@ def test_same(tmp_path, source, change):
     assert not files.same(tmp_path / "target", source)
 
 
-def test_mirror_takes_away(tmp_path, source):
-    """What is not in the one is not in the other."""
+def test_mirror_removes_files(tmp_path, source):
+    """Files that the source lacks are removed."""
     (tmp_path / "target/deep").mkdir(parents=True)
     (tmp_path / "target/deep/old").write_text("", encoding="utf-8")
     files.mirror(source, tmp_path / "target")
@@ -56,8 +62,8 @@ def test_mirror_takes_away(tmp_path, source):
 
 
 @pytest.mark.parametrize("put", [lambda _source, path: files.write(path, "new"), files.copy])
-def test_replaced_whole(tmp_path, put):
-    """Whoever has the old file open goes on reading all of it, and the new one is readable for everybody."""
+def test_atomic_replacement(tmp_path, put):
+    """A reader with the old file open reads all of it; the new file is world-readable."""
     (tmp_path / "source").write_text("new", encoding="utf-8")
     target = tmp_path / "target"
     target.write_text("old", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""nginx, as ops uses it."""
+"""nginx: configuration, reload, drain and requests."""
 
 import os
 
@@ -10,7 +10,7 @@ from ops.release.state import Traffic
 from tests.support.helpers import free_port
 from tests.support.ops.faults import failing
 
-real_ask_outside = nginx.get_public  # before a fixture puts the fake server's in its place
+real_get_public = nginx.get_public  # before a fixture replaces it
 
 
 @pytest.fixture
@@ -23,19 +23,19 @@ def source(tmp_path):
 
 
 def files(folder):
-    """Return the files of a folder, by their names in it."""
+    """Return the relative paths of a folder's files."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_install(shop, source):
-    """What lies there is the release's, in its folders, with nothing of how it came."""
+    """The folder has the release's files and no staging folder."""
     nginx.install(shop.server(), source)
     assert files(shop.folder / "nginx") == files(source)
     assert (shop.folder / "nginx/snippets/deep/er.conf").read_text(encoding="utf-8") == "snippets/deep/er.conf"
 
 
-def test_gone(shop, source):
-    """A file that the release no longer has is gone, in folders too: nginx would include it."""
+def test_removed_files(shop, source):
+    """Files that the release lacks are removed: nginx would include them."""
     for name in ("old.conf", "snippets/old.conf", "nginx.conf.new"):
         (shop.folder / "nginx" / name).parent.mkdir(exist_ok=True)
         (shop.folder / "nginx" / name).write_text("old", encoding="utf-8")
@@ -43,15 +43,15 @@ def test_gone(shop, source):
     assert files(shop.folder / "nginx") == files(source)
 
 
-def test_same_folder(shop, source):
-    """The folder itself stays the same one: it is mounted, and nginx would go on with a folder that was replaced."""
+def test_same_inode(shop, source):
+    """The folder keeps its inode, since it is mounted."""
     before = (shop.folder / "nginx").stat().st_ino
     nginx.install(shop.server(), source)
     assert (shop.folder / "nginx").stat().st_ino == before
 
 
-def test_nginx_may_read_it(shop, source):
-    """Nginx runs as a user of its own and reads them, whatever the umask of the person who deploys."""
+def test_readable_for_nginx(shop, source):
+    """The files are world-readable, whatever the umask."""
     before = os.umask(0o077)
     try:
         nginx.install(shop.server(), source)
@@ -67,8 +67,8 @@ def test_dry_run(shop, source):
     assert files(shop.folder / "nginx") == {"production.conf"}
 
 
-def test_serve(shop):
-    """To serve another colour, the file is written, checked by nginx and taken over."""
+def test_route(shop):
+    """A new traffic split is written, tested and loaded."""
     shop.docker.running.add("blue")
     nginx.route(shop.server(), Traffic("blue"))
     assert shop.docker.nginx == Traffic("blue")
@@ -76,37 +76,37 @@ def test_serve(shop):
     assert [step for done in shop.docker.done for step in steps if step in done] == list(steps)
 
 
-def test_refused(shop):
-    """A configuration that nginx refuses is not taken over."""
+def test_rejected_split(shop):
+    """A rejected configuration is not loaded."""
     shop.docker.fail = failing("apply-config.sh /etc/nginx/edge")
     with pytest.raises(OpsError):
         nginx.route(shop.server(), Traffic("blue"))
     assert shop.docker.nginx == Traffic("green")
 
 
-def test_taken_over(shop):
-    """After a reload no worker takes requests under the old configuration: nginx starts the new ones first."""
+def test_reload(shop):
+    """After a reload, no worker accepts requests under the old configuration."""
     nginx.route(shop.server(), Traffic("blue"))
     assert (shop.docker.nginx, shop.docker.asked) == (Traffic("blue"), None)
 
 
-def test_not_taken_over(shop, monkeypatch):
-    """A reload that nginx does not follow, as where it finds no memory for it, is a failure."""
+def test_failed_reload(shop, monkeypatch):
+    """A reload that nginx does not perform is an error."""
     monkeypatch.setattr(shop.docker, "_beside_nginx", lambda _words: "/proc/9/cmdline\n--\n")
     with pytest.raises(OpsError, match=r"nginx did not reload within 20 s\. Last seen: 1 workers run"):
         nginx.reload(shop.server())
 
 
-def test_refused_beside(shop, source):
-    """A configuration that nginx refuses never lies where nginx would start with it, and leaves nothing behind."""
+def test_rejected_configuration(shop, source):
+    """A rejected configuration is never installed and leaves no files."""
     shop.docker.fail = failing("apply-config.sh /etc/nginx/edge/next")
     with pytest.raises(OpsError):
         nginx.install(shop.server(), source)
     assert files(shop.folder / "nginx") == {"production.conf"}
 
 
-def test_nothing_to_install(shop, tmp_path):
-    """An empty folder is no configuration: the one that lies there stays."""
+def test_empty_folder(shop, tmp_path):
+    """An empty folder does not replace the configuration."""
     (tmp_path / "new").mkdir()
     with pytest.raises(OSError, match="has no files"):
         nginx.install(shop.server(), tmp_path / "new")
@@ -114,14 +114,14 @@ def test_nothing_to_install(shop, tmp_path):
 
 
 def test_drain(shop):
-    """It waits while an old worker still ends requests."""
+    """Draining waits for old workers."""
     shop.docker.leaving, shop.docker.looks = Traffic("blue"), 3
     nginx.drain(shop.server())
     assert shop.docker.leaving is None
 
 
-def test_drain_has_an_end(shop, monkeypatch):
-    """A worker that never ends is a failure that says how many are left."""
+def test_drain_timeout(shop, monkeypatch):
+    """A worker that never exits is an error."""
     monkeypatch.setattr(
         shop.docker,
         "_beside_nginx",
@@ -131,24 +131,24 @@ def test_drain_has_an_end(shop, monkeypatch):
         nginx.drain(shop.server())
 
 
-def test_ask(shop):
-    """An answer from beside nginx is its status and its body."""
+def test_get(shop):
+    """A response has status and body."""
     assert nginx.get(shop.server(), "http://127.0.0.1:8002/health/version") == nginx.Response(
         200, '{"release": "first"}'
     )
 
 
-def test_no_answer(shop):
-    """Where nothing answers the status is 0, and the text says why."""
+def test_no_response(shop):
+    """Without a response, the status is 0 and the body is the error."""
     shop.docker.fail = failing("curl")
-    answer = nginx.get(shop.server(), "http://127.0.0.1:8002/health")
-    assert (answer.status, answer.body.strip()) == (0, "it is broken")
+    response = nginx.get(shop.server(), "http://127.0.0.1:8002/health")
+    assert (response.status, response.body.strip()) == (0, "it is broken")
 
 
-def test_nobody_listens():
-    """Nor is it an error from outside."""
+def test_no_public_response():
+    """Without a listener, the status is 0 and the body is the error."""
 
     class Server:
         host, https = "shop.example", ("127.0.0.1", free_port())
 
-    assert real_ask_outside(Server, "/") == nginx.Response(0, "ConnectionRefusedError: [Errno 111] Connection refused")
+    assert real_get_public(Server, "/") == nginx.Response(0, "ConnectionRefusedError: [Errno 111] Connection refused")

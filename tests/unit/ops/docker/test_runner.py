@@ -1,4 +1,4 @@
-"""The runner: what an error says, and what a dry run does."""
+"""The runner: output, errors, timeouts and the dry run."""
 
 import pytest
 
@@ -7,12 +7,12 @@ from ops.errors import OpsError
 
 
 def test_output():
-    """What a command prints is returned."""
+    """A query returns the output."""
     assert Runner().query(["echo", "a b"]) == "a b\n"
 
 
 def test_failure():
-    """A failed command is named so that it can be tried, with its exit code and the end of what it said."""
+    """An error has the command, its exit code and the end of its output."""
     with pytest.raises(OpsError, match=r"sh -c '.*'\nexited with 3:\n") as failure:
         Runner().execute(["sh", "-c", "seq 100; echo no >&2; exit 3"])
     assert "    99\n    100\n    no" in str(failure.value)
@@ -20,30 +20,30 @@ def test_failure():
 
 
 def test_not_installed():
-    """A command that is not there is a failure with its name, not a stack trace."""
+    """A missing program is an error with its name."""
     with pytest.raises(OpsError, match="no-such-command is not installed"):
         Runner().query(["no-such-command"])
 
 
-def test_deadline():
-    """Each command has a deadline, and the message says which one it missed."""
+def test_timeout():
+    """A timeout is an error with the command and the limit."""
     with pytest.raises(OpsError, match=r"sleep 60\ntimed out after 0 s"):
         Runner().query(["sleep", "60"], timeout=0.1)
 
 
 def test_no_input():
-    """A command that asks a question gets no answer, rather than waiting for one."""
+    """Commands have an empty input."""
     assert Runner().query(["cat"]) == ""
 
 
 @pytest.mark.parametrize("argv", [["sh", "-c", "echo seen; exit 1"], ["sh", "-c", "echo seen >&2"]])
-def test_tell(argv):
-    """To be told, failing and errors are part of the answer."""
+def test_try_run(argv):
+    """`try_run` returns the output of a failed command too."""
     assert Runner().try_run(argv) == "seen\n"
 
 
 def test_dry_run(tmp_path, capsys):
-    """A dry run looks, and prints what would change something, quoted for a shell."""
+    """A dry run executes queries and prints changes, quoted for a shell."""
     runner = Runner(is_dry_run=True)
     assert runner.query(["echo", "seen"]) == "seen\n"
     assert runner.execute(["touch", f"{tmp_path}/a b"]) == ""

@@ -1,4 +1,4 @@
-"""deploy and rollback: what happens in which order, and what is so afterwards."""
+"""deploy and rollback: the order of their steps and their results."""
 
 import pytest
 
@@ -7,18 +7,18 @@ from ops.server import FILE
 
 
 def order(shop, *texts):
-    """Return the places of the first command with each text."""
+    """Return the positions of the first command with each text."""
     return [next(index for index, done in enumerate(shop.docker.done) if text in done) for text in texts]
 
 
 def test_first(new_shop):
-    """On a new server a deploy ends with the release serving."""
+    """The first deploy ends with all traffic on the release."""
     new_shop.deploy(new_shop.fetched("first"))
     assert (new_shop.users_meet, new_shop.running) == ("first", ["first"])
 
 
 def test_next(shop):
-    """A deploy ends with the new release serving, the old one stopped, no user lost, and one line in the history."""
+    """A deploy ends with all traffic on the new release, the old one stopped, no request lost, and one entry."""
     shop.deploy(shop.fetched("second"))
     assert (shop.users_meet, shop.running, shop.docker.lost) == ("second", ["second"], [])
     assert shop.history[1:] == [("deploy", "second", "ok")]
@@ -26,35 +26,35 @@ def test_next(shop):
 
 
 def test_order(shop):
-    """The schema first, then the colour, then nginx; the old colour is stopped last."""
+    """Migrations come first, then the colour, then nginx; the old colour is stopped last."""
     shop.deploy(shop.fetched("second"))
     steps = order(shop, "schema pending", "--pull never web-blue", "8001/api/products", "-s reload", "stop web-green")
     assert steps == sorted(steps)
 
 
-def test_nginx_is_asked_before_a_reload(shop):
-    """Nginx reads a configuration before it takes it over."""
+def test_configuration_is_tested(shop):
+    """Nginx tests a configuration before it reloads."""
     shop.deploy(shop.fetched("second"))
     checked, reloaded = order(shop, "apply-config.sh", "-s reload")
     assert checked < reloaded
 
 
 def test_bundle(shop):
-    """The files in the server's folder are those of the release that serves."""
+    """The server's folder has the files of the active release."""
     shop.deploy(shop.fetched("second"))
     names = (FILE, "nginx/production.conf", "ops/__main__.py", "deploy/postgres/roles.sh")
     assert {(shop.folder / name).read_text(encoding="utf-8") for name in names} == {"second"}
 
 
 def test_other_commit(shop):
-    """An image of another commit than the one that was asked for is refused before anything is changed."""
+    """An image of another commit than requested is refused."""
     with pytest.raises(PreconditionError, match="is of release second, not third"):
         shop.deploy(shop.fetched("second"), commit="third")
     assert shop.history == [("deploy", "first", "ok")]
 
 
 def test_rollback(shop):
-    """A rollback brings the release before back, with its own files, and loses no user."""
+    """A rollback restores the previous release and its files, and loses no request."""
     shop.deploy(shop.fetched("second"))
     shop.rollback()
     assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
@@ -70,29 +70,29 @@ def test_rollback_twice(shop):
     assert shop.users_meet == "first"
 
 
-def test_rollback_to_a_named_one(shop):
-    """A rollback goes to the release that is named."""
+def test_rollback_to_an_image(shop):
+    """A rollback goes to the requested release."""
     for commit in ("second", "third"):
         shop.deploy(shop.fetched(commit))
     shop.rollback(shop.fetched("first").name)
     assert shop.users_meet == "first"
 
 
-def test_rollback_without_one_before(shop):
-    """Where nothing was before, a rollback says so."""
+def test_rollback_of_the_first(shop):
+    """Without an earlier release, a rollback is refused."""
     with pytest.raises(PreconditionError, match="no earlier release"):
         shop.rollback()
 
 
-def test_rollback_to_an_unknown_one(shop):
-    """A rollback refuses what never served here, and names what did."""
+def test_rollback_to_an_unknown_image(shop):
+    """A rollback to an unknown image is refused with the known ones."""
     shop.deploy(shop.fetched("second"))
     with pytest.raises(PreconditionError, match=r"none of the earlier releases:\n  registry\.example/shop@sha256:"):
         shop.rollback(shop.fetched("other").name)
 
 
 def test_rollback_past_a_contract_step(shop):
-    """A rollback refuses a release that needs what the schema has lost since, and names the step."""
+    """A rollback past a contract step is refused with its name."""
     pending = '[{"revision": "0007", "contract": true, "title": "drop the old price"}]'
     shop.deploy(shop.fetched("second", pending=pending), allow_contract=True)
     with pytest.raises(PreconditionError, match="0007"):
@@ -100,8 +100,8 @@ def test_rollback_past_a_contract_step(shop):
     assert shop.users_meet == "second"
 
 
-def test_rollback_past_a_contract_step_of_a_failed_deploy(shop):
-    """A contract step stays one though the deploy that applied it failed."""
+def test_rollback_past_a_failed_contract_step(shop):
+    """A contract step of a failed deploy counts too."""
     shop.deploy(shop.fetched("second"))
     pending = '[{"revision": "0007", "contract": true, "title": "drop the old price"}]'
     with pytest.raises(OpsError):

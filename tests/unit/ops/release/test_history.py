@@ -1,4 +1,4 @@
-"""The history: only ever added to, and read as the releases that can be gone back to."""
+"""The history: append-only, and the source of the releases for a rollback."""
 
 import pytest
 from hypothesis import given
@@ -24,22 +24,22 @@ STEPS = st.lists(
 
 @given(steps=STEPS)
 def test_releases(steps):
-    """A deploy puts a release on the pile, a rollback takes one from it, and nothing else changes it."""
-    pile, written = [], []
+    """A deploy pushes a release, a rollback pops one, and nothing else changes the stack."""
+    stack, written = [], []
     for step in steps:
-        if step == "back" and len(pile) > 1:
-            pile.pop()
-            written.append(entry("rollback", pile[-1]))
+        if step == "back" and len(stack) > 1:
+            stack.pop()
+            written.append(entry("rollback", stack[-1]))
         elif isinstance(step, dict):
             written.append(step)
         elif step != "back":
-            pile = [*[image for image in pile if image != step], step]
+            stack = [*[image for image in stack if image != step], step]
             written.append(entry("deploy", step))
-    assert [release["image"] for release in history.releases(written)] == pile
+    assert [release["image"] for release in history.releases(written)] == stack
 
 
 def test_by_digest():
-    """What a release is, is its digest: another registry's name or a tag in the name makes it no other one."""
+    """The digest identifies a release, whatever its registry or tag."""
     written = [entry("deploy", "one/shop@sha256:1"), entry("deploy", "one/shop@sha256:2", contract=["1"])]
     again = entry("deploy", "other/shop:v1@sha256:1")
     assert [release["image"] for release in history.releases([*written, again])][-1] == "other/shop:v1@sha256:1"
@@ -47,39 +47,39 @@ def test_by_digest():
     assert history.contracts_after([*written, again], "one/shop@sha256:1") == []
 
 
-def test_lost_beginning():
-    """Where the line that brought a release is lost, all contract steps that are known count."""
+def test_truncated_history():
+    """If a release's own entry is lost, all known contract steps count."""
     assert history.contracts_after([entry("deploy", "b", "begun", contract=["1"])], "a") == ["1"]
 
 
 def test_promoted():
-    """A canary that was promoted is a release like any other."""
+    """A promoted canary is a release."""
     written = [entry("deploy", "a"), entry("canary", "b"), entry("promote", "b")]
     assert [release["image"] for release in history.releases(written)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("result", ["ok", "failed", "begun"])
 def test_contracts(result):
-    """Contract steps count from the moment they began, however the deploy ended; none from before counts."""
+    """Contract steps count from their beginning, however the deploy ended; earlier ones do not."""
     steps = [entry("deploy", "b", "begun", contract=["1"]), entry("deploy", "b")]
     later = entry("deploy", "c", result, contract=["2"])
     assert history.contracts_after([entry("deploy", "a"), *steps, later], "b") == ["2"]
 
 
-def test_contracts_since_the_last_time():
-    """A release that was deployed again after a contract step can live with it."""
+def test_contracts_after_a_redeploy():
+    """Contract steps before a release's last deploy do not count."""
     step = entry("deploy", "b", "begun", contract=["1"])
     assert history.contracts_after([entry("deploy", "a"), step, entry("deploy", "a")], "a") == []
 
 
 def test_contracts_after_a_rollback():
-    """A rollback to a release does not wipe out what the schema went through since it was deployed."""
+    """A rollback to a release does not reset its contract steps."""
     step = entry("deploy", "b", "begun", contract=["1"])
     assert history.contracts_after([entry("deploy", "a"), step, entry("rollback", "a")], "a") == ["1"]
 
 
 def test_added(tmp_path):
-    """An entry has the time and the person, and comes after those that are there."""
+    """An entry has time and user and is appended."""
     path = tmp_path / "history.jsonl"
     for image in "ab":
         history.add(path, entry("deploy", image))
@@ -88,7 +88,7 @@ def test_added(tmp_path):
 
 
 @pytest.fixture
-def torn(tmp_path):
+def truncated(tmp_path):
     """A history whose last line a crash cut short."""
     path = tmp_path / "history.jsonl"
     history.add(path, entry("deploy", "a"))
@@ -97,17 +97,17 @@ def torn(tmp_path):
     return path
 
 
-def test_torn(torn):
-    """A line that was cut short is left out."""
-    assert [found["image"] for found in history.entries(torn)] == ["a"]
+def test_truncated_line(truncated):
+    """A truncated line is ignored."""
+    assert [found["image"] for found in history.entries(truncated)] == ["a"]
 
 
-def test_added_after_a_torn_line(torn):
-    """What is written after a line that was cut short is not lost with it."""
-    history.add(torn, entry("deploy", "b"))
-    assert [found["image"] for found in history.entries(torn)] == ["a", "b"]
+def test_added_after_a_truncated_line(truncated):
+    """An entry after a truncated line is not lost."""
+    history.add(truncated, entry("deploy", "b"))
+    assert [found["image"] for found in history.entries(truncated)] == ["a", "b"]
 
 
-def test_none(tmp_path):
+def test_no_history(tmp_path):
     """A new server has no history."""
     assert history.entries(tmp_path / "history.jsonl") == []

@@ -1,4 +1,4 @@
-"""Migrations in a deploy: applied before the new code runs, and none that takes away unless that is allowed."""
+"""Migrations in a deploy: they run before the new code, and contract steps need permission."""
 
 import json
 
@@ -17,19 +17,19 @@ def upgrades(shop):
 
 
 def entries(shop):
-    """Return the history's entries."""
+    """Return the entries of the history."""
     return [json.loads(text) for text in shop.server().history_file.read_text(encoding="utf-8").splitlines()]
 
 
-def test_none(shop):
-    """Where none is pending none is applied, and the history does not speak of any."""
+def test_none_pending(shop):
+    """Without pending migrations, nothing is applied or recorded."""
     shop.deploy(shop.fetched("second"))
     assert upgrades(shop) == []
     assert len(entries(shop)) == 2
 
 
 def test_image(shop):
-    """Migrations are the new release's own, whatever colour or tag there is."""
+    """Migrations run in the new release's image, whatever the tags."""
     image = shop.fetched("second", pending=json.dumps([EXPAND]))
     shop.deploy(image)
     assert all(f"MIGRATE_IMAGE={image.name}" in done for done in upgrades(shop))
@@ -37,25 +37,25 @@ def test_image(shop):
     assert f"{image.name} shop:migrate" in " ".join(shop.docker.done)
 
 
-def test_refused(shop, capsys):
-    """A contract step that nobody allowed is not applied; it is named, and so is the flag."""
+def test_contract_refused(shop, capsys):
+    """A contract step without permission is not applied; the message names it and the option."""
     with pytest.raises(OpsError, match="stopped at “migrate”"):
         shop.deploy(shop.fetched("second", pending=json.dumps([EXPAND, CONTRACT])))
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert upgrades(shop) == []
-    assert "0008 (drop the old price)" in said
-    assert "--allow-contract" in said
+    assert "0008 (drop the old price)" in output
+    assert "--allow-contract" in output
 
 
-def test_allowed(shop):
-    """A contract step that is allowed is applied."""
+def test_contract_allowed(shop):
+    """A contract step with permission is applied."""
     shop.deploy(shop.fetched("second", pending=json.dumps([CONTRACT])), allow_contract=True)
     assert len(upgrades(shop)) == 1
 
 
 @pytest.mark.parametrize(("steps", "contract"), [([EXPAND], []), ([EXPAND, CONTRACT], ["0008"])])
-def test_written_down_first(shop, steps, contract):
-    """What is about to be applied is in the history before it is: though it fails, a rollback knows of it."""
+def test_recorded_first(shop, steps, contract):
+    """The history names a migration before it is applied, so that a rollback knows of a failed one."""
     shop.docker.fail = failing("db upgrade")
     with pytest.raises(OpsError):
         shop.deploy(shop.fetched("second", pending=json.dumps(steps)), allow_contract=True)
@@ -64,15 +64,15 @@ def test_written_down_first(shop, steps, contract):
     assert begun["migrations"] == [step["revision"] for step in steps]
 
 
-def test_old_code_serves(shop):
-    """No container of the new release is started before its migrations have run."""
+def test_before_the_new_code(shop):
+    """No container of the new release starts before its migrations have run."""
     shop.deploy(shop.fetched("second", pending=json.dumps([EXPAND])))
     started = next(index for index, done in enumerate(shop.docker.done) if done.endswith("web-blue"))
     assert shop.docker.done.index(upgrades(shop)[0]) < started
 
 
-def test_no_answer(shop, capsys):
-    """An image that prints something else instead of its migrations is a failed deploy like any other."""
+def test_invalid_output(shop, capsys):
+    """Invalid output of the release fails the deploy."""
     with pytest.raises(OpsError, match="stopped at “migrate”"):
         shop.deploy(shop.fetched("second", pending="Deprecated: …\n[]"))
     assert (shop.users_meet, shop.journal) == ("first", None)

@@ -1,4 +1,4 @@
-"""What must be well before a release is begun."""
+"""The preflight step, and the installation of a bundle."""
 
 import shutil
 from types import SimpleNamespace
@@ -13,20 +13,20 @@ from tests.support.helpers import ROOT
 from tests.support.ops.faults import failing
 
 
-def test_well(shop):
-    """Where all is well there is nothing to note; what keeps data and the edge are started."""
+def test_success(shop):
+    """On a healthy server there are no warnings, and the stateful services are started."""
     assert preflight.prepare(shop.server()) == ""
     assert [done.split()[-1] for done in shop.docker.done if " up " in done] == ["nginx"]
 
 
 def test_roles(shop):
-    """The database's roles get today's passwords and rights; that they could not is noted, and a release goes on."""
+    """A failed update of the database's roles is a warning."""
     shop.docker.fail = failing("roles.sh")
     assert preflight.prepare(shop.server()).startswith("the database's roles are not up to date: ")
 
 
 def test_pgbouncer(shop):
-    """Where its profile is on, so that Compose shows it, PgBouncer is started with what keeps data."""
+    """PgBouncer starts with the stateful services if its profile is enabled."""
     shop.docker.optional = {"pgbouncer": {}}
     preflight.prepare(shop.server())
     started = next(done for done in shop.docker.done if " up " in done)
@@ -34,7 +34,7 @@ def test_pgbouncer(shop):
 
 
 def test_missing_secrets(shop):
-    """Secrets that are missing are all named, with the remedy, before anything is started."""
+    """The error names all missing secrets before anything starts."""
     shutil.rmtree(shop.folder / "secrets")
     with pytest.raises(PreconditionError, match=r"secrets/cache_acl, secrets/secret_key\. Create them"):
         preflight.prepare(shop.server())
@@ -42,14 +42,14 @@ def test_missing_secrets(shop):
 
 
 def test_full_disk(shop, monkeypatch):
-    """A disk without room is refused, and the message says how much there is, and where."""
+    """A full disk is refused with its free space and folder."""
     monkeypatch.setattr(disk, "FREE_BYTES", 2**80)
     with pytest.raises(PreconditionError, match=rf"Only \d+\.\d GiB are free at {shop.folder}"):
         disk.require_free(shop.server())
 
 
 def test_full_disk_of_docker(shop, monkeypatch, tmp_path):
-    """The disk on which Docker keeps images and the database counts too."""
+    """Docker's disk counts too."""
     free = {shop.folder: 100 * 2**30, tmp_path: 2**30}
     monkeypatch.setattr(disk, "FREE_BYTES", 2 * 2**30)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
@@ -58,28 +58,28 @@ def test_full_disk_of_docker(shop, monkeypatch, tmp_path):
         disk.require_free(shop.server())
 
 
-def test_changed(shop):
-    """A service that runs by an older definition is named: a deploy leaves it alone."""
+def test_changed_definition(shop):
+    """A stateful service with a changed definition is reported, not recreated."""
     shop.docker.hashes["db"] = "2"
     assert drift.changed_services(shop.server()) == ["db"]
     assert "--no-deps db" in preflight.prepare(shop.server())
 
 
 @pytest.mark.parametrize("name", ["web-blue", "migrate"])
-def test_colours_change(shop, name):
-    """Colours and migrations are made anew by each deploy, so they are not named."""
+def test_recreated_services(shop, name):
+    """Colours and migrations are recreated by each deploy, so they are not reported."""
     shop.docker.made_from[name] = "0"
     assert drift.changed_services(shop.server()) == []
 
 
 def test_not_running(shop):
-    """A service without a container is not named: it will be made by today's definition."""
+    """A service without a container is not reported."""
     del shop.docker.made_from["db"]
     assert drift.changed_services(shop.server()) == []
 
 
 def test_install(shop):
-    """Installing a bundle leaves nothing of the old one, and no compiled files of the new one."""
+    """Installing a bundle removes old files and copies no compiled ones."""
     (shop.folder / "ops/old.py").write_text("", encoding="utf-8")
     second = shop.fetched("second")
     bundle = bundle_of(shop.server(), second.name)
@@ -89,8 +89,8 @@ def test_install(shop):
     assert not list(shop.folder.glob("*.new"))
 
 
-def test_carers(shop):
-    """A release that serves starts what cares for certificates and backups; that it could not is noted."""
+def test_sidecars(shop):
+    """Installing a bundle starts the sidecars; a failure is a warning."""
     found = find(shop.server(), shop.fetched("second").name)
     assert install(shop.server(), found) == ""
     assert any(
@@ -100,8 +100,8 @@ def test_carers(shop):
     assert install(shop.server(), found).startswith("a sidecar failed: ")
 
 
-def test_watchers(shop):
-    """Where its profile is on, what watches is started too, by a command of its own: backups do not wait for it."""
+def test_monitoring(shop):
+    """Monitoring services start by a separate command, so that backups do not wait for them."""
     shop.docker.optional = {"prometheus": {}, "grafana": {}}
     found = find(shop.server(), shop.fetched("second").name)
     shop.docker.fail = failing("grafana")
@@ -114,8 +114,8 @@ def test_watchers(shop):
     assert any(done.endswith(" up --detach --no-deps prometheus grafana") for done in shop.docker.done)
 
 
-def test_watchers_change(shop):
-    """What watches is made anew by each deploy, so it is not named."""
+def test_changed_monitoring(shop):
+    """Monitoring services are recreated by each deploy, so they are not reported."""
     shop.docker.optional = {"prometheus": {}}
     shop.docker.hashes["prometheus"], shop.docker.made_from["prometheus"] = "2", "1"
     assert drift.changed_services(shop.server()) == []
@@ -129,8 +129,8 @@ def test_watchers_change(shop):
         ("deploy/observability/prometheus.yml", "prometheus"),
     ],
 )
-def test_changed_care(shop, name, services):
-    """What runs the files of a folder begins again where they have changed, and only there."""
+def test_changed_sidecar(shop, name, services):
+    """Sidecars restart if their files have changed, and only then."""
     shop.docker.optional = {"prometheus": {}}
     found = find(shop.server(), shop.fetched("first").name)
     install(shop.server(), found)
@@ -140,16 +140,16 @@ def test_changed_care(shop, name, services):
     assert [done.partition(" restart ")[2] for done in shop.docker.done if " restart " in done] == [services]
 
 
-def test_an_older_bundle(shop):
-    """What an older release does not bring yet stays as it is: a rollback to it is not stopped by that."""
+def test_older_bundle(shop):
+    """Folders that an older bundle lacks stay unchanged."""
     second = shop.fetched("second")
     shutil.rmtree(bundle_of(shop.server(), second.name) / "deploy/pgbouncer")
     assert install(shop.server(), find(shop.server(), second.name)) == ""
     assert (shop.folder / "deploy/pgbouncer/start.sh").read_text(encoding="utf-8") == "first"
 
 
-def test_the_bundle_is_what_is_installed():
-    """The image's bundle has what is installed from it."""
+def test_bundle_of_the_image():
+    """The image's bundle has every folder that is installed from it."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert all(f"COPY {name} bundle/{name}" in text for name in ("nginx", "ops", *MOUNTED))
     assert f"COPY {FILE} bundle/" in text

@@ -7,71 +7,71 @@ from ops.release.state import Traffic
 
 
 @pytest.fixture
-def watched(shop):
-    """A server where the release `second` has a tenth of the users."""
+def canary(shop):
+    """A server where the release `second` has a tenth of the traffic."""
     shop.canary(shop.fetched("second"))
     return shop
 
 
-def test_canary(watched):
-    """It stays where it is: both run, and each has its share."""
-    assert watched.docker.nginx == Traffic("green", 10)
-    assert watched.running == ["first", "second"]
-    assert watched.history[1:] == [("canary", "second", "ok")]
+def test_canary(canary):
+    """A canary stays: both releases run with their shares."""
+    assert canary.docker.nginx == Traffic("green", 10)
+    assert canary.running == ["first", "second"]
+    assert canary.history[1:] == [("canary", "second", "ok")]
 
 
-def test_promote(watched):
-    """Promoted, it has all users, alone, and nobody was lost."""
-    watched.promote()
-    assert (watched.users_meet, watched.running, watched.docker.lost) == ("second", ["second"], [])
-    assert watched.history[2:] == [("promote", "second", "ok")]
+def test_promote(canary):
+    """A promoted canary has all traffic, and no request is lost."""
+    canary.promote()
+    assert (canary.users_meet, canary.running, canary.docker.lost) == ("second", ["second"], [])
+    assert canary.history[2:] == [("promote", "second", "ok")]
 
 
-def test_rollback_of_a_promoted_one(watched):
-    """What was promoted can be rolled back."""
-    watched.promote()
-    watched.rollback()
-    assert watched.users_meet == "first"
+def test_rollback_of_a_promoted_canary(canary):
+    """A promoted canary can be rolled back."""
+    canary.promote()
+    canary.rollback()
+    assert canary.users_meet == "first"
 
 
-def test_abort(watched):
-    """Aborted, the old release has all users, alone, and nobody was lost."""
-    watched.abort()
-    assert (watched.users_meet, watched.running, watched.docker.lost) == ("first", ["first"], [])
-    assert watched.history[2:] == [("abort", "second", "ok")]
+def test_abort(canary):
+    """After an abort, the old release has all traffic, and no request is lost."""
+    canary.abort()
+    assert (canary.users_meet, canary.running, canary.docker.lost) == ("first", ["first"], [])
+    assert canary.history[2:] == [("abort", "second", "ok")]
 
 
 @pytest.mark.parametrize("command", ["promote", "abort"])
-def test_without_one(shop, command):
-    """Without a canary there is nothing to promote or abort, and the message says how one is begun."""
+def test_without_a_canary(shop, command):
+    """Without a canary, promote and abort are refused with the command that starts one."""
     with pytest.raises(PreconditionError, match="ops canary IMAGE"):
         getattr(shop, command)()
 
 
-def test_after_an_abort(watched):
-    """What was aborted cannot be promoted."""
-    watched.abort()
+def test_after_an_abort(canary):
+    """An aborted canary cannot be promoted."""
+    canary.abort()
     with pytest.raises(PreconditionError, match="no canary"):
-        watched.promote()
+        canary.promote()
 
 
 @pytest.mark.parametrize("command", ["deploy", "canary"])
-def test_one_at_a_time(watched, command):
-    """While a canary has a share nothing else is brought, and the message names both ways out."""
+def test_deploy_during_a_canary(canary, command):
+    """During a canary, a deploy or canary is refused with both ways out."""
     with pytest.raises(PreconditionError, match=r"promote, or: .*abort"):
-        getattr(watched, command)(watched.fetched("third"))
-    assert watched.docker.nginx == Traffic("green", 10)
+        getattr(canary, command)(canary.fetched("third"))
+    assert canary.docker.nginx == Traffic("green", 10)
 
 
-def test_rollback_during_one(watched):
-    """Nor is anything rolled back."""
+def test_rollback_during_a_canary(canary):
+    """During a canary, a rollback is refused."""
     with pytest.raises(PreconditionError, match="abort"):
-        watched.rollback()
+        canary.rollback()
 
 
-def test_promote_a_broken_one(watched):
-    """A canary that is no longer well is not promoted: the old release has all users."""
-    watched.docker.running.discard("blue")
+def test_promote_a_broken_canary(canary):
+    """A broken canary is not promoted: the old release has all traffic."""
+    canary.docker.running.discard("blue")
     with pytest.raises(OpsError, match="promote stopped at “ready”"):
-        watched.promote()
-    assert (watched.users_meet, watched.docker.lost) == ("first", [])
+        canary.promote()
+    assert (canary.users_meet, canary.docker.lost) == ("first", [])

@@ -1,4 +1,4 @@
-"""prune: the last five releases stay, with image and bundle; what is older goes, and nothing else."""
+"""prune: the last five releases stay; older ones are removed, and nothing else."""
 
 import errno
 
@@ -16,7 +16,7 @@ COMMITS = ["second", "third", "fourth", "fifth", "sixth", "seventh"]
 
 
 def deploy(shop, *commits):
-    """Deploy one after the other, and return their images."""
+    """Deploy several releases and return their images."""
     images = [shop.fetched(commit) for commit in commits]
     for image in images:
         shop.deploy(image)
@@ -24,32 +24,32 @@ def deploy(shop, *commits):
 
 
 def bundles(shop):
-    """Return the commits whose bundles are here."""
+    """Return the commits of the bundles on the server."""
     return {path.read_text(encoding="utf-8") for path in shop.server().releases.glob("*/docker-compose.prod.yml")}
 
 
 def test_last_five(shop):
-    """After seven releases the last five are here."""
+    """After seven releases, the last five bundles remain."""
     deploy(shop, *COMMITS)
     assert bundles(shop) == set(COMMITS[-5:])
 
 
 def test_images(shop):
-    """The image goes with its bundle, by its own name."""
+    """The image is removed with its bundle."""
     images = deploy(shop, *COMMITS)
     removed = [done.split()[-1] for done in shop.docker.done if done.startswith("docker image rm")]
     assert removed == [shop.fetched("first").name, images[0].name]
 
 
 def test_kept_images():
-    """Only what served counts: a release that failed takes no place."""
+    """Only releases that were active count; failed ones take no place."""
     entries = [{"command": "deploy", "image": str(number), "result": "ok"} for number in range(7)]
     entries += [{"command": "deploy", "image": f"bad {number}", "result": "failed"} for number in range(7)]
     assert prune.kept_digests(entries) == {"2", "3", "4", "5", "6"}
 
 
-def test_failed_ones(shop):
-    """A release that never served is taken away by the next good deploy."""
+def test_failed_release(shop):
+    """A release that was never active is removed by the next deploy."""
     with pytest.raises(OpsError):
         shop.deploy(shop.fetched("broken", ends=True))
     deploy(shop, "second")
@@ -57,29 +57,29 @@ def test_failed_ones(shop):
 
 
 def test_in_use(shop):
-    """An image that a container still uses stays, and the deploy has succeeded all the same."""
+    """An image in use stays, and the deploy succeeds."""
     deploy(shop, *COMMITS[:-1])
     shop.docker.fail = failing("docker image rm")
     deploy(shop, COMMITS[-1])
     assert shop.users_meet == COMMITS[-1]
 
 
-def test_rollback_after_it(shop):
-    """After pruning there is still a release to go back to."""
+def test_rollback_after_pruning(shop):
+    """After pruning, a rollback is possible."""
     deploy(shop, *COMMITS)
     shop.rollback()
     assert shop.users_meet == COMMITS[-2]
 
 
-def test_foreign(shop):
-    """A bundle's folder that no release of the history brought is left alone."""
+def test_unknown_bundle(shop):
+    """A bundle that is not in the history stays."""
     other = bundle_of(shop.server(), shop.fetched("other").name)
     deploy(shop, *COMMITS)
     assert other.exists()
 
 
-def test_by_another_name(shop):
-    """A release that failed under one name and serves under another keeps its bundle."""
+def test_two_names(shop):
+    """A release that failed under one name and is active under another keeps its bundle."""
     image = shop.fetched("second")
     shop.reachable = False
     with pytest.raises(OpsError):
@@ -90,8 +90,8 @@ def test_by_another_name(shop):
     assert bundle_of(shop.server(), again.name).is_dir()
 
 
-def test_what_runs(shop):
-    """What a colour runs stays, though the history does not say that it served."""
+def test_running_release(shop):
+    """A release that a colour runs stays, even without a history."""
     deploy(shop, "second")
     shop.server().history_file.write_text("", encoding="utf-8")
     deploy(shop, *COMMITS[1:])
@@ -100,7 +100,7 @@ def test_what_runs(shop):
 
 
 def test_unfinished(shop, monkeypatch):
-    """While a command is not finished, as where the disk was full when it was to be recorded, nothing is taken away."""
+    """Nothing is removed while an operation is unfinished, such as after a full disk at `record`."""
     add = history.add
     with monkeypatch.context() as patch:
         patch.setattr(history, "add", lambda *argv: (full if argv[1]["result"] == "ok" else add)(*argv))
@@ -113,12 +113,12 @@ def test_unfinished(shop, monkeypatch):
 
 
 def full(_path, _entry):
-    """Have no room on the disk."""
+    """Fail like a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_not_ours_to_remove(shop, monkeypatch, capsys):
-    """A folder that cannot be removed, as after a deploy with sudo, stays, is named, and stops nothing."""
+def test_no_permission(shop, monkeypatch, capsys):
+    """A folder that cannot be removed stays, is named, and fails nothing."""
     deploy(shop, *COMMITS[:-1])
     monkeypatch.setattr(files, "remove", lambda folder: full(folder, None))
     deploy(shop, COMMITS[-1])
@@ -127,7 +127,7 @@ def test_not_ours_to_remove(shop, monkeypatch, capsys):
 
 
 def test_dry_run(shop):
-    """A dry run takes nothing away."""
+    """A dry run removes nothing."""
     deploy(shop, *COMMITS[:-1])
     shop.fetched("first")
     before = bundles(shop)

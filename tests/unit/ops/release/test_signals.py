@@ -1,4 +1,4 @@
-"""Told to stop, as by an engine or a connection that went away: ops puts back what it began, and ends."""
+"""SIGTERM and SIGHUP: ops undoes the operation and exits."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from ops.release.recovery import exclusive
 
 @pytest.mark.parametrize("step", ["preflight", "migrate", "start", "ready", "smoke", "switch", "verify"])
 def test_terminated(shop, at_step, step):
-    """Told to stop by a signal, ops puts back at once and records it."""
+    """After a signal, ops undoes the operation and records it."""
     at_step(step, Interrupted("SIGTERM"))
     with pytest.raises(OpsError, match=f"stopped at “{step}”"):
         shop.deploy(shop.fetched("second"))
@@ -19,8 +19,8 @@ def test_terminated(shop, at_step, step):
     assert shop.history[1:] == [("deploy", "second", "failed")]
 
 
-def test_what_it_had_begun(shop):
-    """A migration that ops no longer waits for does not go on behind its back."""
+def test_running_migration(shop):
+    """An interrupted migration's container is removed."""
 
     def stopped(argv):
         if "pending" in argv:
@@ -34,14 +34,14 @@ def test_what_it_had_begun(shop):
 
 
 def test_nohup(shop):
-    """A command that was started to outlive its terminal does."""
+    """A command started with nohup ignores SIGHUP."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with exclusive(shop.server(), "a test"):
         os.kill(os.getpid(), signal.SIGHUP)
 
 
-def test_a_signal_interrupts(shop):
-    """SIGTERM and SIGHUP become Interrupted while a command is under way."""
+def test_signals_interrupt(shop):
+    """SIGTERM and SIGHUP raise Interrupted during a command."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # the tests themselves may have been started by nohup
         with pytest.raises(Interrupted, match=number.name), exclusive(shop.server(), "a test"):

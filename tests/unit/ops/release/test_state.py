@@ -1,4 +1,4 @@
-"""The file that says which colour nginx serves."""
+"""The state files: the traffic split and the journal."""
 
 import os
 import re
@@ -19,15 +19,15 @@ ANY = st.builds(Traffic, st.sampled_from(COLOURS), st.integers(0, 99))
 
 @given(wanted=ANY)
 def test_round_trip(tmp_path_factory, wanted):
-    """What is written is what is read."""
+    """Reading returns what was written."""
     path = tmp_path_factory.mktemp("traffic") / "active-colour.conf"
     state.write_traffic(path, wanted)
     assert state.read_traffic(path) == wanted
 
 
 @given(wanted=ANY)
-def test_all_users_are_served(wanted):
-    """The serving colour gets whoever the canary does not get, so there is nobody whom neither gets."""
+def test_all_traffic_is_routed(wanted):
+    """The active colour gets all traffic that the canary does not."""
     assert wanted.text().endswith(f"* web-{wanted.colour}; }}\n")
     assert (f"{wanted.percent}% web-{wanted.other};" in wanted.text()) == bool(wanted.percent)
 
@@ -42,21 +42,21 @@ def test_all_users_are_served(wanted):
         "set $active_upstream web-blue;",
     ],
 )
-def test_foreign_text(tmp_path, text):
-    """A file that says something else is not guessed at."""
+def test_invalid_text(tmp_path, text):
+    """Invalid text is an error."""
     (tmp_path / "active-colour.conf").write_text(text, encoding="utf-8")
     with pytest.raises(OpsError, match="ops init"):
         state.read_traffic(tmp_path / "active-colour.conf")
 
 
-def test_missing(tmp_path):
-    """Nor is one that is not there; the message says what to do."""
+def test_missing_file(tmp_path):
+    """A missing file is an error that names `init`."""
     with pytest.raises(OpsError, match="ops init"):
         state.read_traffic(tmp_path / "active-colour.conf")
 
 
-def test_replaced_whole(tmp_path):
-    """Whoever has the old file open goes on reading all of it."""
+def test_atomic_replacement(tmp_path):
+    """A reader with the old file open reads all of it."""
     path = tmp_path / "active-colour.conf"
     state.write_traffic(path, Traffic("blue"))
     with path.open(encoding="utf-8") as old:
@@ -66,7 +66,7 @@ def test_replaced_whole(tmp_path):
 
 
 def test_full_disk(tmp_path, monkeypatch):
-    """Where the new text cannot be written out, the old one stays."""
+    """On a full disk, the old file stays."""
     path = tmp_path / "active-colour.conf"
     state.write_traffic(path, Traffic("blue"))
 
@@ -79,8 +79,8 @@ def test_full_disk(tmp_path, monkeypatch):
     assert state.read_traffic(path) == Traffic("blue")
 
 
-def test_nginx_may_read_it(tmp_path):
-    """Nginx runs as a user of its own and reads the file, whatever the umask of the person who deploys."""
+def test_readable_for_nginx(tmp_path):
+    """The file is world-readable, whatever the umask."""
     before = os.umask(0o077)
     try:
         state.write_traffic(tmp_path / "active-colour.conf", Traffic("blue"))
@@ -89,21 +89,21 @@ def test_nginx_may_read_it(tmp_path):
     assert stat.S_IMODE((tmp_path / "active-colour.conf").stat().st_mode) == 0o644
 
 
-def test_doors():
-    """The doors that ops knocks at are those that nginx opens, each to its colour."""
+def test_internal_urls():
+    """Nginx's internal listeners and ops agree on their addresses."""
     text = (SNIPPETS / "internal-listeners.conf").read_text(encoding="utf-8")
     opened = re.findall(r"listen (127\.0\.0\.1:\d+);(?:(?!listen).)*?proxy_pass http://web-(\w+);", text, re.DOTALL)
     assert {colour: f"http://{address}" for address, colour in opened} == INTERNAL_URLS
 
 
 def test_variable():
-    """The variable that the file sets is the one that nginx passes requests on by, and logs."""
+    """Nginx proxies to the variable that the file sets, and logs it."""
     name = re.search(r"split_clients \S+ (\$\w+) ", Traffic("blue").text())[1]
     assert f"proxy_pass http://{name};" in (SNIPPETS / "proxy-application.conf").read_text(encoding="utf-8")
     assert f'"upstream": "{name}"' in (SNIPPETS / "access-log.conf").read_text(encoding="utf-8")
 
 
 def test_upstreams():
-    """Each colour that the file can name is an upstream of nginx."""
+    """Each colour is an upstream of nginx."""
     text = (SNIPPETS / "upstream-colours.conf").read_text(encoding="utf-8")
     assert tuple(re.findall(r"^upstream web-(\w+) ", text, re.MULTILINE)) == COLOURS

@@ -93,7 +93,7 @@ def test_existing_files(new):
     assert set(new.files().values()) == {"mine"}
 
 
-@pytest.mark.parametrize("text", ["secrets:/given", "--entrypoint openssl", "/certificates-"])
+@pytest.mark.parametrize("text", ["secrets:/files", "--entrypoint openssl", "/certificates-"])
 def test_run_after_a_failure(new, text):
     """A run after a failed one creates the rest."""
     new.docker.fail = failing(text)

@@ -1,4 +1,4 @@
-"""A server's settings, as ops reads them from the compose file."""
+"""A server's settings from the Compose file."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from ops.errors import PreconditionError
 from ops.server import Server
 
 
-class Said:
-    """A runner to which Compose says these settings."""
+class ConfigRunner:
+    """A runner to which Compose prints these settings."""
 
     def __init__(self, hosts="shop.example", port=None):
         web = {"environment": {"TRUSTED_HOSTS": hosts}}
@@ -15,22 +15,22 @@ class Said:
         self.config = {"services": {"web-blue": web, "nginx": nginx}}
 
     def query_json(self, _words):
-        """Return them."""
+        """Return the settings."""
         return self.config
 
 
 @pytest.fixture
 def server(tmp_path):
-    """Return a function that makes a server with some settings."""
+    """Return a function that creates a server with some settings."""
     (tmp_path / ".env").touch()
-    return lambda **settings: Server(tmp_path, Said(**settings), tmp_path / "docker-compose.prod.yml")
+    return lambda **settings: Server(tmp_path, ConfigRunner(**settings), tmp_path / "docker-compose.prod.yml")
 
 
 @pytest.mark.parametrize(
     "hosts", ["shop.example", "shop.example,www.shop.example", " shop.example , b", ".shop.example"]
 )
 def test_host(server, hosts):
-    """Requests of ops name the first host, for the application refuses any that is not trusted."""
+    """Requests of ops use the first trusted host name."""
     assert server(hosts=hosts).host == "shop.example"
 
 
@@ -38,17 +38,17 @@ def test_host(server, hosts):
     ("port", "expected"),
     [
         ({}, ("127.0.0.1", 443)),
-        ({"host_ip": "0.0.0.0"}, ("127.0.0.1", 443)),  # noqa: S104 - what Docker says for all
+        ({"host_ip": "0.0.0.0"}, ("127.0.0.1", 443)),  # noqa: S104 - Docker's default
         ({"host_ip": "::"}, ("127.0.0.1", 443)),
         ({"host_ip": "192.0.2.1", "published": "8443"}, ("192.0.2.1", 8443)),
     ],
 )
 def test_https(server, port, expected):
-    """From outside, ops asks where users' requests arrive: the TLS port that is published, never the plain one."""
+    """Public requests use the published TLS port."""
     assert server(port=port).https == expected
 
 
 def test_not_set_up(tmp_path):
-    """Without settings the remedy is named."""
+    """Without settings, the error names `init`."""
     with pytest.raises(PreconditionError, match="ops init --host NAME"):
-        _ = Server(tmp_path, Said(), tmp_path / "docker-compose.prod.yml").config
+        _ = Server(tmp_path, ConfigRunner(), tmp_path / "docker-compose.prod.yml").config

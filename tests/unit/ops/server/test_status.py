@@ -1,4 +1,4 @@
-"""`status`: what a person, and a script, learn of a server."""
+"""The `status` command."""
 
 import json
 
@@ -9,45 +9,45 @@ from tests.support.ops.faults import Killed
 
 
 @pytest.fixture
-def look(shop):
-    """Return a function that looks at the server."""
-    return lambda: status.look(shop.server())
+def collect(shop):
+    """Return a function that collects the status."""
+    return lambda: status.collect(shop.server())
 
 
-def test_deployed_digest(shop, look):
-    """An image that two registries have is named as it was deployed, whichever name Docker tells first."""
+def test_deployed_digest(shop, collect):
+    """An image from two registries has the name with which it was deployed."""
     image = shop.fetched("second", also_in=("another.example",))
     shop.deploy(image)
-    assert look()["colours"]["blue"]["image"] == image.name
+    assert collect()["colours"]["blue"]["image"] == image.name
 
 
-def test_built_here(shop, look):
-    """A container whose image is gone, or has no digest, is named by the image's id."""
+def test_built_here(shop, collect):
+    """An image without a digest has its id."""
     known = shop.docker.colours["green"].name
     shop.docker.images.clear()
-    assert look()["colours"]["green"]["image"] == known
+    assert collect()["colours"]["green"]["image"] == known
 
 
-def test_canary(shop, look):
-    """While some users are with a canary, it says which colour has what share."""
+def test_canary(shop, collect):
+    """During a canary, the status shows the share of each colour."""
     shop.canary(shop.fetched("second"), percent=20)
-    seen = look()
+    seen = collect()
     assert (seen["active_colour"], seen["canary_percent"]) == ("green", 20)
-    lines = status.text(seen).splitlines()
+    lines = status.format_status(seen).splitlines()
     assert [line.split()[1:3] for line in lines if line.startswith("  web-")] == [["20", "%"], ["80", "%"]]
 
 
-def test_interrupted(shop, look, at_step):
-    """After a command that was killed it says so, until the next one has mended what it left."""
+def test_interrupted(shop, collect, at_step):
+    """The status shows an interrupted command until the next one has recovered."""
     at_step("smoke", Killed())
     with pytest.raises(Killed):
         shop.deploy(shop.fetched("second"))
-    assert look()["interrupted"]
-    assert "the last command was interrupted" in status.text(look())
+    assert collect()["interrupted"]
+    assert "the last command was interrupted" in status.format_status(collect())
     shop.recover()
-    assert not look()["interrupted"]
+    assert not collect()["interrupted"]
 
 
-def test_json(look):
-    """All of it can be written as JSON, which `--json` does."""
-    assert json.loads(json.dumps(look())) == look()
+def test_json(collect):
+    """The status can be serialised as JSON."""
+    assert json.loads(json.dumps(collect())) == collect()
