@@ -16,7 +16,7 @@ from tests.support.ops.fake_server import FakeRunner
 from tests.support.ops.faults import failing
 
 PASSED = {"check": "rights", "state": "PASS", "reason": "app cannot change the schema.", "remedy": ""}
-WARNED = {"check": "pooler", "state": "WARN", "reason": "a statement may take 2000 ms.", "remedy": "Make it anew."}
+WARNED = {"check": "pooler", "state": "WARN", "reason": "a statement may take 2000 ms.", "remedy": "Recreate it."}
 FAILED = {"check": "connections", "state": "FAIL", "reason": "208 connections = …", "remedy": "Lower WEB_REPLICAS."}
 
 
@@ -41,7 +41,7 @@ def test_warn(shop, capsys):
     shop.deploy(shop.fetched("second", findings=json.dumps([PASSED, WARNED])))
     assert shop.users_meet == "second"
     lines = capsys.readouterr().out.splitlines()
-    assert "    WARN pooler: a statement may take 2000 ms. Make it anew." in lines
+    assert "    WARN pooler: a statement may take 2000 ms. Recreate it." in lines
     assert any(line.startswith("    WARN offsite: ") for line in lines)
     counts = next(line for line in lines if line.startswith("  preflight done"))
     assert re.search(r"\d+ PASS, \d+ WARN$", counts)
