@@ -1,4 +1,4 @@
-"""The stack level: the bundle as a user runs it, from a copy of the project. Docker Compose commands and HTTP only."""
+"""The stack level: the bundle as a user runs it, through Docker Compose commands and HTTP only."""
 
 import contextlib
 import itertools
@@ -22,12 +22,12 @@ DURATIONS = ROOT / "tests/durations.json"
 BUILD_TIMEOUT_S = 400
 ROTATION = pytest.StashKey[str]()
 
-if not has_engine():  # test_engine.py alone is collected, and says so in one line
+if not has_engine():  # test_engine.py reports the skipped level in one line
     collect_ignore = [str(path.relative_to(HERE)) for path in HERE.rglob("test_*.py") if path.name != "test_engine.py"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Give each test the time that an uncached image build takes, and keep the selection that the options name."""
+    """Give each test the time that an uncached image build takes, and keep the tests that the options select."""
     for item in items:
         own = item.get_closest_marker("timeout")
         if HERE in item.path.parents and not (own and own.args[0] > BUILD_TIMEOUT_S):
@@ -73,7 +73,7 @@ def pytest_report_collectionfinish(config):
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
-    """Return a copy of the project, with files in it that must stay out of the image."""
+    """A copy of the project, with files in it that must stay out of the image."""
     folder = tmp_path_factory.mktemp("stack") / "project"
     copy(folder)
     return folder
@@ -81,7 +81,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def image(project):
-    """Return the image of production: the one that IMAGE names by its digest, or one built here from the project."""
+    """The production image: the digest in IMAGE, or one built from the project."""
     given = os.environ.get("IMAGE")
     name = given or f"image-{secrets.token_hex(4)}"
     if given:
@@ -95,21 +95,23 @@ def image(project):
 
 @pytest.fixture(scope="session")
 def first_start(project):
-    """Bring the stack up with no setting at all, note what is seen in that moment, and take it down at the end."""
+    """Start the development stack without any setting, record the first responses, and remove it at the end."""
     stack = Stack(project)
     try:
         stack.compose("build", "--quiet")
-        done = stack.compose("up", "--detach", "--wait", check=False)
+        completed = stack.compose("up", "--detach", "--wait", check=False)
         paths = ("/health", "/health/ready", "/api/products")
-        answers = {path: stack.ask(path) for path in paths} if done.returncode == 0 else {}
-        yield SimpleNamespace(stack=stack, done=done, answers=answers, ps=stack.ps(), states=stack.states())
+        responses = {path: stack.ask(path) for path in paths} if completed.returncode == 0 else {}
+        yield SimpleNamespace(
+            stack=stack, completed=completed, responses=responses, ps=stack.ps(), states=stack.states()
+        )
     finally:
         stack.destroy()
 
 
 @pytest.fixture(scope="session")
 def running(first_start):
-    """Return the stack, whose application now logs JSON, for tests to read."""
+    """The development stack, logging JSON."""
     stack = first_start.stack
     stack.settings["LOG_FORMAT"] = "json"
     stack.up()
@@ -118,14 +120,14 @@ def running(first_start):
 
 @pytest.fixture
 def stack(running):
-    """Return the stack; what a test changed or broke in it is mended at the end."""
+    """The development stack; repaired after each test."""
     yield running
-    running.mend()
+    running.repair()
 
 
 @pytest.fixture(scope="session")
 def token(running):
-    """Return a token that may change products, made as an operator makes it."""
+    """A token with the scope `products`, created with the command line."""
     return running.compose(
         "exec", "-T", "web", "flask", "token", "create", "stack", "--scope", "products"
     ).stdout.strip()
@@ -133,7 +135,7 @@ def token(running):
 
 @pytest.fixture(scope="session")
 def new_product(running, token):
-    """Return a function that creates a product and returns the answer."""
+    """Return a function that creates a product and returns the response."""
     numbers = itertools.count(1)
 
     def create():
@@ -145,17 +147,17 @@ def new_product(running, token):
 
 @pytest.fixture
 def product(new_product):
-    """Return the path of a new product."""
+    """The path of a new product."""
     return new_product().headers["Location"]
 
 
 @pytest.fixture
 def container():
-    """Return a function that starts a container, `docker run --detach` with these words, and returns its id."""
+    """Return a function that runs `docker run --detach` and returns the container's id; all are removed at the end."""
     started = []
 
-    def run(*words):
-        started.append(docker("run", "--detach", *words).stdout.strip())
+    def run(*command):
+        started.append(docker("run", "--detach", *command).stdout.strip())
         return started[-1]
 
     yield run
@@ -165,7 +167,7 @@ def container():
 
 @pytest.fixture(scope="session")
 def figure(request):
-    """Return a function that prints a figure among the tests' results, also of tests that pass."""
+    """Return a function that prints a figure between the test results, also for tests that pass."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def show(text):
@@ -177,7 +179,7 @@ def figure(request):
 
 @pytest.fixture(scope="session")
 def registry(image):
-    """Return a registry to deploy from; each release in it is a variant of the image."""
+    """A registry whose releases are variants of the image."""
     registry = Registry(image)
     try:
         registry.start()
@@ -188,15 +190,15 @@ def registry(image):
 
 @pytest.fixture(scope="session")
 def one(registry):
-    """Return the first release."""
+    """The first release."""
     return registry.release("one")
 
 
 @pytest.fixture(scope="module")
 def new_server(tmp_path_factory, one):
-    """Return a function that sets a server up, with the first release's bundle and nothing deployed.
+    """Return a function that creates a server with the first release's bundle, nothing deployed.
 
-    It goes when the file's tests are done: twelve containers that nobody asks anything take processors too.
+    The module's end removes it, because even idle containers use CPU.
     """
     with contextlib.ExitStack() as servers:
         yield lambda **options: set_up(servers, tmp_path_factory.mktemp("server"), one, options)
@@ -204,7 +206,7 @@ def new_server(tmp_path_factory, one):
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, one):
-    """Return a server on which the first release serves; a test leaves it with some good release."""
+    """A server on which the first release serves; a test leaves it with some good release."""
     with contextlib.ExitStack() as servers:
         server = set_up(servers, tmp_path_factory.mktemp("server"), one, {})
         server.ops("deploy", one)
@@ -214,7 +216,7 @@ def server(tmp_path_factory, one):
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory, one):
-    """Return a server whose database may be put through bad things; it has backups, and a test leaves it well."""
+    """A server with backups, for tests that damage its database; a test leaves it healthy."""
     with contextlib.ExitStack() as servers:
         server = set_up(servers, tmp_path_factory.mktemp("server"), one, {})
         server.ops("deploy", one)
@@ -223,7 +225,7 @@ def data(tmp_path_factory, one):
 
 
 def set_up(servers, folder, release, options):
-    """Set a server up, until SERVERS are closed."""
+    """Create a server that SERVERS removes."""
     server = Server(folder, **options)
     servers.callback(server.destroy)
     server.unpack(release)
@@ -233,20 +235,20 @@ def set_up(servers, folder, release, options):
 
 @pytest.fixture(scope="module")
 def new_edge(tmp_path_factory, image):
-    """Return a function that starts Nginx alone, with these settings, before a stub."""
+    """Return a function that starts nginx with these settings in front of a stub."""
     with contextlib.ExitStack() as edges:
         yield lambda **settings: start_edge(edges, tmp_path_factory.mktemp("edge"), image, settings)
 
 
 @pytest.fixture(scope="session")
 def edge(tmp_path_factory, image):
-    """Return Nginx as it is without a setting, but that the tests may ask as often and as slowly as they like."""
+    """Nginx with default settings but no limits in the tests' way."""
     with contextlib.ExitStack() as edges:
         yield start_edge(edges, tmp_path_factory.mktemp("edge"), image, {})
 
 
 def start_edge(edges, folder, image, settings):
-    """Start Nginx before a stub, until EDGES are closed."""
+    """Start nginx in front of a stub; EDGES removes them."""
     edge = Edge(folder, image, **settings)
     edges.callback(edge.destroy)
     edge.start((ROOT / "tests/support/stack/stub.py").read_text())
@@ -255,7 +257,7 @@ def start_edge(edges, folder, image, settings):
 
 @pytest.fixture(scope="session")
 def tools():
-    """Return the image with what attacks and measures."""
+    """The image with the programs that attack and measure."""
     name = f"tools-{secrets.token_hex(4)}"
     docker("build", "--quiet", f"--tag={name}", str(ROOT / "tests/support/stack/tools"), timeout=300)
     yield name

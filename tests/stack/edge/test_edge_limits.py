@@ -13,7 +13,7 @@ from tests.support.helpers import wait_for
 from tests.support.stack.client import connect_tls, is_problem
 from tests.support.stack.edge import CDN
 from tests.support.stack.server import HOST
-from tests.support.stack.tool import URL, address, beside
+from tests.support.stack.tool import URL, address, run_tool
 
 NUMBERS = itertools.count(1)
 CLIENT_SECONDS = 2
@@ -116,7 +116,7 @@ def test_ipv6_clients_keep_their_address(limited, tools):
     """The application sees an IPv6 client's own address, not Docker's."""
     own_address = address(limited, "GlobalIPv6Address")
     command = ("curl", "--silent", "--insecure", "--resolve", f"{HOST}:8443:[{own_address}]", f"{URL}/page")
-    seen = dict(json.loads(beside(limited, tools, *command))["headers"])["X-Forwarded-For"]
+    seen = dict(json.loads(run_tool(limited, tools, *command))["headers"])["X-Forwarded-For"]
     assert ipaddress.ip_address(seen) in ipaddress.ip_network(f"{own_address}/64", strict=False)
 
 

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from tests.support.stack.tool import URL, beside
+from tests.support.stack.tool import URL, run_tool
 
 ROUNDS, SECONDS = 8, 2
 MIN_SHARE = 0.9
@@ -34,7 +34,7 @@ def rates(server, tools):
 def measure(server, tools, path):
     """Return wrk's requests/s with TLS and 32 connections."""
     command = ("wrk", "--threads=1", "--connections=32", f"--duration={SECONDS}s", f"{URL}{path}")
-    output = beside(server, tools, *command)
+    output = run_tool(server, tools, *command)
     assert "Non-2xx" not in output, output
     assert "Socket errors" not in output, output
     return float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from tests.support.stack.server import HOST
-from tests.support.stack.tool import URL, beside
+from tests.support.stack.tool import URL, run_tool
 
 RELOADS = 4
 CURL = 'curl --silent --insecure --max-time 5 --output /dev/null --write-out "%{http_version} %{http_code}\\n" '
@@ -19,7 +19,7 @@ def with_http3(new_edge):
 
 def version_and_status(edge, tools, *options):
     """Return the HTTP version and the status of a request."""
-    return beside(edge, tools, "sh", "-c", f"{CURL} {' '.join(options)} {URL}/page").split()
+    return run_tool(edge, tools, "sh", "-c", f"{CURL} {' '.join(options)} {URL}/page").split()
 
 
 def test_http2(edge, tools):
@@ -42,14 +42,14 @@ def test_http3_is_off_by_default(edge, tools):
 def test_unknown_hosts_get_no_http3(with_http3, tools):
     """An HTTP/3 request for an unknown host gets no connection."""
     script = f"{CURL} --http3-only --connect-to ::{HOST}:8443 https://evil.example:8443/"
-    assert beside(with_http3, tools, "sh", "-c", script).split() == ["0", "000"]
+    assert run_tool(with_http3, tools, "sh", "-c", script).split() == ["0", "000"]
 
 
 def send_for_15_seconds(edge, tools, version):
     """Send three requests at a time for 15 seconds and return version and status of each."""
     one = f"{CURL} {version} {URL}/page"
     script = f"end=$(($(date +%s) + 15)); while [ $(date +%s) -lt $end ]; do {one} & {one} & {one} & wait; done"
-    return beside(edge, tools, "sh", "-c", script).splitlines()
+    return run_tool(edge, tools, "sh", "-c", script).splitlines()
 
 
 def test_a_reload_fails_no_http2_request(with_http3, tools, figure):

@@ -12,7 +12,7 @@ import pytest
 from tests.support.stack.client import HostConnection
 from tests.support.stack.compose import docker
 from tests.support.stack.server import HOST
-from tests.support.stack.tool import URL, beside
+from tests.support.stack.tool import URL, run_tool
 
 IDLE, SECONDS = 10, 40  # seconds; all connections are open after 17
 PROBE_INTERVAL_S = 0.02  # seconds between two requests of the probe client, however long a response takes
@@ -64,7 +64,7 @@ def attack(server, tools, how, *, connections, rate, seconds):
         command = ("slowhttptest", "-c", str(connections), "-r", str(rate), "-l", str(seconds), *how.split())
         # Limits the attacker's CPU, which it shares with the server here.
         options = ("--cpus=0.5", "--ulimit=nofile=16384")
-        output.append(beside(server, tools, *command, options=options, timeout=seconds + 60))
+        output.append(run_tool(server, tools, *command, options=options, timeout=seconds + 60))
 
     attacker = threading.Thread(target=run_attack)
     attacker.start()

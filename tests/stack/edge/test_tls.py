@@ -9,7 +9,7 @@ import pytest
 from tests.support.helpers import wait_for
 from tests.support.stack.compose import docker
 from tests.support.stack.server import HOST
-from tests.support.stack.tool import address, beside
+from tests.support.stack.tool import address, run_tool
 
 HARMLESS = {"OK", "INFO", "LOW", "DEBUG"}
 EXCEPTIONS = {
@@ -60,7 +60,7 @@ def findings(edge, authority, tools):
     folder = authority.parent
     options = ("--jsonfile=/out/findings.json", "--add-ca=/out/authority.pem", f"--ip={address(edge)}")
     arguments = ("testssl", "--quiet", "--warnings=batch", "--color=0", *options, f"{HOST}:8443")
-    beside(edge, tools, *arguments, options=[f"--volume={folder}:/out"], timeout=300)
+    run_tool(edge, tools, *arguments, options=[f"--volume={folder}:/out"], timeout=300)
     return {each["id"]: each for each in json.loads((folder / "findings.json").read_text())}
 
 

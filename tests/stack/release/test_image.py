@@ -1,4 +1,4 @@
-"""What is in the image, and how it behaves when it is run alone."""
+"""The image: its contents, and how it behaves on its own."""
 
 import os
 import re
@@ -16,8 +16,8 @@ from tests.support.stack.project import CANARY, copy
 
 UNWANTED = re.compile(r"(^|/)(\.env|\.flaskenv|\.git|tests|backups|certbot|Makefile|docker-compose\.yml)(/|$)")
 BASE = "python:3.14-slim"
-SIZE = 70_000_000  # bytes
-SMALL = 1_000_000  # bytes; a canary is some 30
+MAX_SIZE = 70_000_000  # bytes
+SMALL = 1_000_000  # bytes; a canary has about 30
 PRODUCTION = {
     "SECRET_KEY": "x7Gq2mZp9sLw4kTv8nBr3cYd6hJf1aEu0iOo5",
     "DATABASE_URL": "postgresql://app@db.invalid/app",
@@ -25,12 +25,12 @@ PRODUCTION = {
     "TRUSTED_HOSTS": "shop.example,www.shop.example",
 }
 SETTINGS = [f"--env={name}={value}" for name, value in PRODUCTION.items()]
-QUICK_HEALTH = ["--health-interval=1s", "--health-retries=1"]
+FAST_HEALTH_CHECK = ["--health-interval=1s", "--health-retries=1"]
 
 
 @pytest.fixture(scope="module")
 def layers(image, tmp_path_factory):
-    """Return every path in every layer of the image that our own Dockerfile's COPY reaches, with small files' bytes."""
+    """Every path in every layer that the Dockerfile's COPY adds, with the bytes of small files."""
     path = tmp_path_factory.mktemp("image") / "image.tar"
     docker("save", "--output", str(path), image)
     with tarfile.open(path) as saved:
@@ -41,7 +41,7 @@ def layers(image, tmp_path_factory):
 
 
 def entries(blob):
-    """Return the paths in a layer, and the bytes of small files; nothing for a blob that is no layer."""
+    """Return the paths in a layer and the bytes of small files; nothing for a blob that is no layer."""
     try:
         with tarfile.open(fileobj=blob) as layer:
             return [(member.name, content(layer, member)) for member in layer]
@@ -54,92 +54,93 @@ def content(layer, member):
     return layer.extractfile(member).read() if member.isfile() and member.size < SMALL else b""
 
 
-def test_no_canary_is_in_any_layer(layers):
-    """Dumps, keys and .env files that lie in the project do not reach the image."""
+@pytest.mark.guarantee("Dumps, keys and .env files do not reach the image")
+def test_no_secret_file_is_in_any_layer(layers):
+    """Dumps, keys and .env files of the project do not reach the image."""
     assert "srv/app/routes/health.py" in {name for name, _ in layers}
     assert [name for name, data in layers if CANARY.encode() in data] == []
 
 
-def test_only_what_runs_is_in_the_image(layers):
-    """No .env, .flaskenv, .git, tests or development file of the project is in any layer."""
+def test_the_image_has_no_development_files(layers):
+    """No .env, .flaskenv, .git, tests or development file is in any layer."""
     assert [name for name, _ in layers if name.startswith("srv/") and UNWANTED.search(name)] == []
 
 
 def test_the_image_is_small(image, figure):
-    """What the Dockerfile adds to its base image is at most 70 MB."""
+    """The Dockerfile adds at most 70 MB to its base image."""
     sizes = docker("image", "inspect", "--format={{.Size}}", image, BASE).stdout.split()
     added = int(sizes[0]) - int(sizes[1])
     figure(f"image: {added / 1e6:.1f} MB over {BASE}")
-    assert added <= SIZE
+    assert added <= MAX_SIZE
 
 
-def test_bytecode_is_there(image):
-    """Nothing has to be compiled when the application starts: on a read-only disk it would be at each start."""
+def test_bytecode_is_compiled(image):
+    """The image contains compiled bytecode; a read-only root could not cache it at each start."""
     script = "import app, flask, sqlalchemy, config; print(*(m.__cached__ for m in (app, flask, sqlalchemy, config)))"
     paths = docker("run", "--rm", "--network=none", image, "python", "-c", script).stdout.split()
     assert len(docker("run", "--rm", "--network=none", image, "ls", *paths).stdout.split()) == len(paths)
 
 
-def test_a_change_of_code_installs_nothing_again(tmp_path, figure):
-    """After a change of one line the dependencies come from the cache of the first build."""
+def test_a_code_change_reuses_the_dependency_layer(tmp_path, figure):
+    """After a change of one line the build takes the dependencies from its cache."""
     folder, name = tmp_path / "project", f"build-{secrets.token_hex(4)}"
     copy(folder)
     try:
         cold = build(folder, name, "--no-cache")
         with (folder / "app/__init__.py").open("a") as file:
-            file.write(f"# {secrets.token_hex(8)}\n")  # a line that no build has seen
+            file.write(f"# {secrets.token_hex(8)}\n")  # no earlier build has seen this line
         changed = build(folder, name)
     finally:
         docker("image", "rm", "--force", name, check=False)
-    figure(f"build without a cached layer: {cold.seconds:.1f} s, after a change of one line: {changed.seconds:.1f} s")
-    assert not cached(cold.log, "pip install")
-    assert cached(changed.log, "pip install")
-    assert not cached(changed.log, "COPY app app")
+    figure(f"build without cache: {cold.seconds:.1f} s, after a change of one line: {changed.seconds:.1f} s")
+    assert not is_cached(cold.log, "pip install")
+    assert is_cached(changed.log, "pip install")
+    assert not is_cached(changed.log, "COPY app app")
 
 
-def build(folder, name, *words):
+def build(folder, name, *options):
     """Build the image; return the log and the seconds."""
-    began = time.monotonic()
-    done = docker("build", "--progress=plain", *words, f"--tag={name}", str(folder), timeout=300)
-    return SimpleNamespace(log=done.stderr, seconds=time.monotonic() - began)
+    start = time.monotonic()
+    completed = docker("build", "--progress=plain", *options, f"--tag={name}", str(folder), timeout=300)
+    return SimpleNamespace(log=completed.stderr, seconds=time.monotonic() - start)
 
 
-def cached(log, text):
+def is_cached(log, text):
     """Whether the step with this text came from the cache."""
     number = re.search(rf"^(#\d+) \[.*{re.escape(text)}", log, re.MULTILINE)[1]
     return f"{number} CACHED" in log
 
 
-def test_nothing_can_be_installed_or_compiled(image):
+def test_the_image_has_no_pip_and_no_compiler(image):
     """The image has neither pip nor a compiler."""
     script = "command -v pip pip3 gcc cc make; python -m pip --version 2>&1; exit 0"
     output = docker("run", "--rm", "--network=none", image, "sh", "-c", script).stdout
     assert re.fullmatch(r".*No module named pip\n", output), output
 
 
-def test_production_with_nothing_set_names_every_missing_variable(image):
-    """The image with no setting does not start, and says all that it needs."""
-    done = docker("run", "--rm", "--network=none", image, check=False)
-    assert done.returncode != 0
-    assert [name for name in PRODUCTION if f"  {name}: " not in done.stdout + done.stderr] == []
+def test_without_settings_production_names_every_missing_variable(image):
+    """The image does not start without settings and names all that are missing."""
+    completed = docker("run", "--rm", "--network=none", image, check=False)
+    assert completed.returncode != 0
+    assert [name for name in PRODUCTION if f"  {name}: " not in completed.stdout + completed.stderr] == []
 
 
-def test_an_unknown_environment_is_refused(image):
-    """An unknown FLASK_ENV does not start, all else being well."""
-    done = docker("run", "--rm", "--network=none", *SETTINGS, "--env=FLASK_ENV=foo", image, check=False)
-    assert done.returncode != 0
-    assert "FLASK_ENV: 'foo' is not known" in done.stdout + done.stderr
+def test_an_unknown_environment_is_rejected(image):
+    """With an unknown FLASK_ENV the image does not start."""
+    completed = docker("run", "--rm", "--network=none", *SETTINGS, "--env=FLASK_ENV=foo", image, check=False)
+    assert completed.returncode != 0
+    assert "FLASK_ENV: 'foo' is not known" in completed.stdout + completed.stderr
 
 
-def test_production_is_healthy_on_a_read_only_disk(image, container):
-    """With production's settings, trusted hosts among them, and nothing to write to but /tmp it turns healthy."""
+def test_production_is_healthy_on_a_read_only_root(image, container):
+    """With production settings and a read-only root the container becomes healthy."""
     started = container("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=none", *SETTINGS, image)
     wait_for(lambda: health(started) == "healthy", seconds=30)
 
 
-def test_a_frozen_server_turns_unhealthy(image, container):
-    """A Gunicorn that accepts connections and answers none is found out, and found well again."""
-    started = container("--init", "--network=none", *QUICK_HEALTH, *SETTINGS, image)
+def test_a_frozen_server_becomes_unhealthy(image, container):
+    """A Gunicorn that accepts connections without responding becomes unhealthy, and healthy again afterwards."""
+    started = container("--init", "--network=none", *FAST_HEALTH_CHECK, *SETTINGS, image)
     wait_for(lambda: health(started) == "healthy", seconds=30)
     signal_all(started, "STOP")
     wait_for(lambda: health(started) == "unhealthy", seconds=30)
@@ -148,27 +149,28 @@ def test_a_frozen_server_turns_unhealthy(image, container):
 
 
 @pytest.mark.parametrize("quota", [0.5, 1.5])
-def test_the_cpu_quota_is_seen(image, quota):
-    """In a container of half a CPU the server's settings count half a CPU, whatever the host has."""
+def test_the_cpu_quota_is_read(image, quota):
+    """gunicorn.conf.py reads the container's CPU quota, not the host's count."""
     if quota > os.cpu_count():
         pytest.skip("this machine has one CPU")
     script = "import runpy; print(runpy.run_path('gunicorn.conf.py')['cpus']())"
-    done = docker("run", "--rm", "--network=none", f"--cpus={quota}", image, "python", "-c", script)
-    assert float(done.stdout) == quota
+    completed = docker("run", "--rm", "--network=none", f"--cpus={quota}", image, "python", "-c", script)
+    assert float(completed.stdout) == quota
 
 
+@pytest.mark.guarantee("The number of workers follows the container's CPU quota")
 def test_the_workers_follow_the_quota(image):
-    """Half a CPU gets two workers, so that one can die; each further CPU one; without Redis there is one."""
-    whole = os.cpu_count()
+    """Half a CPU gets two workers, each further CPU one more; without Redis there is one."""
+    cpus = os.cpu_count()
     assert workers(image, "--cpus=0.5") == 2
-    assert workers(image, f"--cpus={whole}") == max(2, whole)
+    assert workers(image, f"--cpus={cpus}") == max(2, cpus)
     assert workers(image, "--cpus=0.5", "--env=FLASK_ENV=development", "--env=REDIS_URL=") == 1
 
 
-def workers(image, *words):
+def workers(image, *options):
     """Return how many workers Gunicorn would start."""
-    shown = docker("run", "--rm", "--network=none", *SETTINGS, *words, image, "gunicorn", "--print-config").stdout
-    return int(re.search(r"^workers\s+= (\d+)$", shown, re.MULTILINE)[1])
+    printed = docker("run", "--rm", "--network=none", *SETTINGS, *options, image, "gunicorn", "--print-config").stdout
+    return int(re.search(r"^workers\s+= (\d+)$", printed, re.MULTILINE)[1])
 
 
 def health(started):

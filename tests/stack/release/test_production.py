@@ -1,4 +1,4 @@
-"""The security floor of a server in production, seen on its running containers."""
+"""Production's security baseline, verified on the running containers."""
 
 import http.client
 import json
@@ -19,21 +19,21 @@ services = pytest.mark.parametrize("service", USERS)
 
 
 @pytest.fixture(scope="module")
-def named(server):
-    """Return a function that turns `web` into the service of the colour that serves."""
+def service_name(server):
+    """Return a function that replaces `web` with the active colour's service."""
     colour = server.status()["active_colour"]
     return lambda service: f"web-{colour}" if service == "web" else service
 
 
 @pytest.fixture(scope="module")
-def inspected(server, named):
-    """Return what `docker inspect` tells of each service's container."""
-    ids = {service: server.compose("ps", "--quiet", named(service)).stdout.strip() for service in USERS}
-    return {service: json.loads(docker("inspect", found).stdout)[0] for service, found in ids.items()}
+def inspected(server, service_name):
+    """The output of `docker inspect` for each service's container."""
+    ids = {service: server.compose("ps", "--quiet", service_name(service)).stdout.strip() for service in USERS}
+    return {service: json.loads(docker("inspect", container).stdout)[0] for service, container in ids.items()}
 
 
 def can_reach(server, service, address, port):
-    """Whether a service's container gets a TCP connection to an address."""
+    """Whether a service's container can open a TCP connection to an address."""
     script = f"timeout 2 bash -c '</dev/tcp/{address}/{port}'"
     return server.compose("exec", "-T", service, "bash", "-c", script, check=False).returncode == 0
 
@@ -43,23 +43,29 @@ def addresses(container):
     return [network["IPAddress"] for network in container["NetworkSettings"]["Networks"].values()]
 
 
+@pytest.mark.guarantee(
+    "In production no process runs as root, writes to its root file system or sees another service's secrets"
+)
 @services
-def test_every_process_is_without_privileges(server, named, service):
-    """No process is root, has a capability, or can gain any."""
-    for process in processes(server, named(service)):
+def test_no_process_has_privileges(server, service_name, service):
+    """No process runs as root, has a capability or can gain one."""
+    for process in processes(server, service_name(service)):
         assert privileges_beyond(process, USERS[service]) == {}, process["Name:"]
 
 
+@pytest.mark.guarantee(
+    "In production no process runs as root, writes to its root file system or sees another service's secrets"
+)
 @services
-def test_nothing_can_be_written_to_its_own_disk(server, named, service):
-    """Who gets in can leave nothing behind: the root file system is read-only."""
-    done = server.compose("exec", "-T", named(service), "touch", "/planted", check=False)
-    assert "Read-only file system" in done.stderr
+def test_the_root_file_system_is_read_only(server, service_name, service):
+    """A process cannot write to its container's root file system."""
+    completed = server.compose("exec", "-T", service_name(service), "touch", "/planted", check=False)
+    assert "Read-only file system" in completed.stderr
 
 
 @services
-def test_what_a_container_may_take_is_bounded(inspected, service):
-    """Processes, memory and logs have a limit, and what dies comes back."""
+def test_resources_are_limited(inspected, service):
+    """Processes, memory and logs have limits, and failed containers restart."""
     host = inspected[service]["HostConfig"]
     assert (host["PidsLimit"], host["RestartPolicy"]["Name"]) == (1200 if service == "db" else 200, "unless-stopped")
     assert 0 < host["Memory"] <= 2 * 2**30
@@ -67,20 +73,21 @@ def test_what_a_container_may_take_is_bounded(inspected, service):
 
 
 def test_only_nginx_publishes_ports(server, inspected):
-    """HTTP and HTTPS are open, the latter by UDP too, for HTTP/3; all of it nginx'."""
+    """Only nginx publishes ports: HTTP, HTTPS, and HTTPS over UDP for HTTP/3."""
     published = {
-        (service, inside, binding["HostPort"])
+        (service, port, binding["HostPort"])
         for service, container in inspected.items()
-        for inside, bindings in container["NetworkSettings"]["Ports"].items()
+        for port, bindings in container["NetworkSettings"]["Ports"].items()
         for binding in bindings or []
     }
-    inside = {"8080/tcp": server.http, "8443/tcp": server.https, "8443/udp": server.https}
-    assert published == {("nginx", port, str(outside)) for port, outside in inside.items()}
+    expected = {"8080/tcp": server.http, "8443/tcp": server.https, "8443/udp": server.https}
+    assert published == {("nginx", port, str(published_port)) for port, published_port in expected.items()}
 
 
-def test_the_data_has_no_way_out_and_the_application_has_one(server, named):
-    """Neither Postgres nor Redis has a route to anywhere but their own network."""
-    assert {service: has_default_route(server, named(service)) for service in USERS} == {
+@pytest.mark.guarantee("Postgres, Redis and the backups have no internet access and are unreachable from nginx")
+def test_data_services_have_no_internet_access(server, service_name):
+    """Postgres, Redis and the backup services have no default route; the application has one."""
+    assert {service: has_default_route(server, service_name(service)) for service in USERS} == {
         "nginx": True,
         "certbot": True,
         "web": True,
@@ -88,38 +95,42 @@ def test_the_data_has_no_way_out_and_the_application_has_one(server, named):
     }
 
 
+@pytest.mark.guarantee("Postgres, Redis and the backups have no internet access and are unreachable from nginx")
 @pytest.mark.parametrize(("service", "port"), [("db", 5432), ("redis-cache", 6379), ("redis-sessions", 6379)])
-def test_nginx_cannot_reach_the_data(server, inspected, named, service, port):
-    """Nginx knows neither the name nor a way to the address; the application does."""
+def test_nginx_cannot_reach_the_data(server, inspected, service_name, service, port):
+    """Nginx can neither resolve nor reach Postgres and Redis; the application can."""
     for address in (service, *addresses(inspected[service])):
-        assert can_reach(server, named("web"), address, port)
+        assert can_reach(server, service_name("web"), address, port)
         assert not can_reach(server, "nginx", address, port)
 
 
-def test_no_secret_is_in_what_docker_shows(server, inspected):
-    """Neither the containers' description nor the Compose configuration holds a secret."""
-    shown = json.dumps(inspected) + server.compose("config").stdout
+def test_docker_shows_no_secret(server, inspected):
+    """Neither `docker inspect` nor the Compose configuration shows a secret."""
+    output = json.dumps(inspected) + server.compose("config").stdout
     texts = {path.name: path.read_text().strip() for path in (server.folder / "secrets").iterdir()}
     assert len(texts) == 19
-    assert [name for name, text in texts.items() if text and text in shown] == []
+    assert [name for name, text in texts.items() if text and text in output] == []
 
 
-def test_a_secret_is_readable_for_one_user_alone(server):
-    """Each secret has the mode 0600 and belongs to the user that reads it; nobody else may look into their folder."""
+def test_a_secret_is_readable_by_one_user(server):
+    """Each secret has mode 0600 and belongs to the user that reads it, in a folder with mode 0700."""
     folder = server.folder / "secrets"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    mine = ("secret_key", "database_url", "owner_database_url", "cache_url")
-    users = {**dict.fromkeys(mine, 10001), "webhook_url": 101, "heartbeat_url": 101}
+    application = ("secret_key", "database_url", "owner_database_url", "cache_url")
+    users = {**dict.fromkeys(application, 10001), "webhook_url": 101, "heartbeat_url": 101}
     users["grafana_password"] = 472
     owners = {path.name: path.stat().st_uid for path in folder.iterdir()}
     assert owners == {name: users.get(name, 999) for name in owners}
 
 
-def test_a_service_has_only_the_secrets_that_it_needs(server, named):
-    """The application has no password of the schema's owner, Postgres none of Redis', and nginx none at all."""
+@pytest.mark.guarantee(
+    "In production no process runs as root, writes to its root file system or sees another service's secrets"
+)
+def test_a_service_has_only_the_secrets_that_it_needs(server, service_name):
+    """Each service mounts only the secrets that it needs."""
     script = "ls /run/secrets 2>/dev/null || true"
-    seen = {each: server.compose("exec", "-T", named(each), "sh", "-c", script).stdout.split() for each in USERS}
+    seen = {each: server.compose("exec", "-T", service_name(each), "sh", "-c", script).stdout.split() for each in USERS}
     assert seen == {
         "nginx": [],
         "certbot": [],
@@ -133,21 +144,22 @@ def test_a_service_has_only_the_secrets_that_it_needs(server, named):
     }
 
 
-def test_plain_http_leads_pages_to_https(server):
-    """A page asked for in the clear is redirected, with its query and its method kept."""
-    answer = ask(server.http, "/health?q=1", headers={"Host": HOST})
-    assert (answer.status, answer.headers["Location"]) == (308, f"https://{HOST}/health?q=1")
+def test_plain_http_redirects_pages(server):
+    """A page requested over HTTP is redirected with its query, by 308."""
+    response = ask(server.http, "/health?q=1", headers={"Host": HOST})
+    assert (response.status, response.headers["Location"]) == (308, f"https://{HOST}/health?q=1")
 
 
 @pytest.mark.parametrize("path", ["/api/products", "/cache"])
-def test_plain_http_refuses_the_api(server, path):
-    """A client that would send its token in the clear is refused instead of helped along."""
+def test_plain_http_rejects_the_api(server, path):
+    """An API request over HTTP gets 403, so that a client that sends its token in the clear fails at once."""
     assert is_problem(ask(server.http, path, headers={"Host": HOST}), 403)
 
 
+@pytest.mark.guarantee("A request for an unknown host gets neither a certificate nor a response")
 @pytest.mark.parametrize("name", ["evil.example", "127.0.0.1", "shop.example.evil.example", ""])
-def test_another_name_gets_no_certificate(server, name):
-    """Who asks for a name that is not ours, or for none, is not told whose server this is."""
+def test_unknown_hosts_get_no_certificate(server, name):
+    """A TLS client that requests an unknown host, or none, gets no certificate."""
     with (
         socket.create_connection(("127.0.0.1", server.https), timeout=5) as plain,
         pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"),
@@ -155,16 +167,17 @@ def test_another_name_gets_no_certificate(server, name):
         TLS.wrap_socket(plain, server_hostname=name or None)
 
 
-def test_another_name_gets_no_answer(server):
-    """In the clear the connection is closed without a word, and behind our own certificate it is the wrong place."""
+@pytest.mark.guarantee("A request for an unknown host gets neither a certificate nor a response")
+def test_unknown_hosts_get_no_response(server):
+    """An HTTP request for an unknown host is closed; one over a known host's connection gets 421."""
     with pytest.raises(http.client.RemoteDisconnected):
         ask(server.http, "/health", headers={"Host": "evil.example"})
     assert is_problem(server.ask("/health", headers={"Host": "evil.example"}), 421)
 
 
 def test_the_list_is_cached_in_redis(server):
-    """The cache is connected, and the second answer comes from it."""
+    """Redis is connected, and the second response comes from it."""
     assert server.ask("/health/ready").json["checks"]["redis"] == "connected"
-    path, past_nginx = f"/api/products?price_max={server.https}", {"Cookie": "a=b"}
-    first, second = (server.ask(path, headers=past_nginx).headers["Cache-Status"] for _ in range(2))
+    path, bypass = f"/api/products?price_max={server.https}", {"Cookie": "a=b"}
+    first, second = (server.ask(path, headers=bypass).headers["Cache-Status"] for _ in range(2))
     assert ("hit" in first, "app; hit" in second) == (False, True)

@@ -1,4 +1,4 @@
-"""The production check on a server as an operator has it: as set up it fails nothing, and each bad thing is found."""
+"""The production check: a new server passes, and each bad setting is found."""
 
 import json
 import time
@@ -8,15 +8,15 @@ import pytest
 
 from tests.support.helpers import free_port, wait_for
 
-WORDS = "this-is-a-very-long-secret-key-for-my-application"
+GUESSABLE_KEY = "this-is-a-very-long-secret-key-for-my-application"
 CERTBOT = "  certbot: #"
-EVICTS, KEEPS = "--maxmemory-policy, allkeys-lfu", "--maxmemory-policy, noeviction"
+EVICTING, NON_EVICTING = "--maxmemory-policy, allkeys-lfu", "--maxmemory-policy, noeviction"
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def site(new_server, one):
-    """A server on which the first release serves, all of which is well, and whose backups are fresh."""
+    """A healthy server with fresh backups."""
     server = new_server()
     server.ops("deploy", one)
     wait_for(lambda: not any(server.backup_faults()), seconds=90, pause=0.5)
@@ -24,26 +24,26 @@ def site(new_server, one):
     return server
 
 
-def check(site, *words):
-    """Make every check, as an operator does, and return the findings; no secret is among what is printed."""
-    done = site.ops("check", "--json", *words, check=False)
-    assert "Traceback" not in done.stdout
+def check(site, *options):
+    """Run `ops check` and return the findings; no secret is printed."""
+    completed = site.ops("check", "--json", *options, check=False)
+    assert "Traceback" not in completed.stdout
     texts = [path.read_text().strip() for path in (site.folder / "secrets").iterdir()]
-    assert [text for text in texts if text and text in done.stdout] == []
-    found = json.loads(done.stdout)
-    fails = any(each["state"] == "FAIL" for each in found)
-    assert (done.returncode, all(each["reason"] for each in found)) == (int(fails), True), done.stdout
-    return found
+    assert [text for text in texts if text and text in completed.stdout] == []
+    findings = json.loads(completed.stdout)
+    fails = any(each["state"] == "FAIL" for each in findings)
+    assert (completed.returncode, all(each["reason"] for each in findings)) == (int(fails), True), completed.stdout
+    return findings
 
 
 def failed(site):
-    """Return the names of the checks that fail, with what they say."""
+    """Return the failing checks with their reasons."""
     return {each["check"]: each["reason"] for each in check(site) if each["state"] == "FAIL"}
 
 
 @contextmanager
-def text_of(path, text):
-    """Put another text into a file, which keeps its owner and mode, around the block."""
+def replaced_text(path, text):
+    """Replace a file's text for the block, keeping owner and mode."""
     before = path.read_text()
     path.write_text(text)
     try:
@@ -53,65 +53,72 @@ def text_of(path, text):
 
 
 @contextmanager
-def compose_file(site, service, old, new):
-    """Run a service by another definition around the block."""
+def changed_service(site, service, old, new):
+    """Run a service with a changed definition for the block."""
     path = site.folder / "docker-compose.prod.yml"
     up = ("up", "--detach", "--no-deps", "--wait", service)
     assert old in path.read_text()
     try:
-        with text_of(path, path.read_text().replace(old, new)):
+        with replaced_text(path, path.read_text().replace(old, new)):
             site.compose(*up)
             yield
     finally:
         site.compose(*up)
 
 
-def test_as_set_up_it_fails_nothing(site):
-    """The bundle as it is set up passes, and warns only of what a person has yet to decide or to bring along."""
-    found = check(site)
-    assert [each for each in found if each["state"] == "FAIL"] == []
-    warned = {each["check"] for each in found if each["state"] == "WARN"}
-    assert warned <= {"hsts", "offsite", "certificate", "host-clock", "disk", "backups-disk"}, warned
-    assert {"hsts", "offsite", "certificate"} <= warned
+@pytest.mark.guarantee("A newly initialised server fails no production check")
+def test_a_new_server_fails_no_check(site):
+    """A new server fails no check, and warns only where a person has to decide or provide something."""
+    findings = check(site)
+    assert [each for each in findings if each["state"] == "FAIL"] == []
+    warnings = {each["check"] for each in findings if each["state"] == "WARN"}
+    assert warnings <= {"hsts", "offsite", "certificate", "host-clock", "disk", "backups-disk"}, warnings
+    assert {"hsts", "offsite", "certificate"} <= warnings
 
 
-def test_strictly_a_warning_fails(site):
-    """With --strict it ends with 1 for those."""
+def test_strict_fails_on_warnings(site):
+    """With --strict a warning makes the exit code 1."""
     assert site.ops("check", "--strict", check=False).returncode == 1
 
 
 def test_the_flask_command(site):
-    """In the container that serves, `flask check-production` makes the application's checks, and nothing fails."""
-    words = ("flask", "--app", "wsgi", "check-production", "--json")
-    done = site.compose("exec", "-T", f"web-{site.status()['active_colour']}", *words)
-    found = json.loads(done.stdout)
-    assert {each["check"] for each in found} >= {"keys", "privileges", "migrations", "cache", "cookies", "timeouts"}
-    assert {each["check"] for each in found if each["state"] != "PASS"} == {"hsts"}
+    """`flask check-production` in the active container runs the application's checks, and none fails."""
+    command = ("flask", "--app", "wsgi", "check-production", "--json")
+    completed = site.compose("exec", "-T", f"web-{site.status()['active_colour']}", *command)
+    findings = json.loads(completed.stdout)
+    assert {each["check"] for each in findings} >= {"keys", "privileges", "migrations", "cache", "cookies", "timeouts"}
+    assert {each["check"] for each in findings if each["state"] != "PASS"} == {"hsts"}
 
 
+@pytest.mark.guarantee(
+    "The production check finds weak, leaked and misconfigured settings and prints the remedy and no secret"
+)
 def test_a_guessable_key_is_found(site):
-    """A key of words signs nothing for long."""
-    with text_of(site.folder / "secrets/secret_key", WORDS):
-        found = failed(site)
-    assert (list(found), "looks like words" in found["keys"]) == (["keys"], True)
+    """A secret key made of words fails the check."""
+    with replaced_text(site.folder / "secrets/secret_key", GUESSABLE_KEY):
+        findings = failed(site)
+    assert (list(findings), "looks like words" in findings["keys"]) == (["keys"], True)
 
 
-def test_a_secret_that_all_may_read_is_found(site):
-    """The container sees it by its mode, and so does the server."""
+@pytest.mark.guarantee(
+    "The production check finds weak, leaked and misconfigured settings and prints the remedy and no secret"
+)
+def test_a_world_readable_secret_is_found(site):
+    """A world-readable secret fails in the container and on the server."""
     path = site.folder / "secrets/cache_url"
     path.chmod(0o644)
     try:
-        found = failed(site)
+        findings = failed(site)
     finally:
         path.chmod(0o600)
-    assert set(found) == {"files", "secret-files"}
-    assert "cache_url" in found["files"]
-    assert "cache_url has mode 644" in found["secret-files"]
+    assert set(findings) == {"files", "secret-files"}
+    assert "cache_url" in findings["files"]
+    assert "cache_url has mode 644" in findings["secret-files"]
 
 
 @contextmanager
-def mighty(site):
-    """Make the application's role a superuser around the block."""
+def superuser(site):
+    """Make the application's role a superuser for the block."""
     site.sql("ALTER ROLE app SUPERUSER")
     try:
         yield
@@ -119,52 +126,61 @@ def mighty(site):
         site.sql("ALTER ROLE app NOSUPERUSER")
 
 
-def test_a_superuser_is_found_and_refuses_a_deploy(site, one):
-    """A role that may do everything is found; a deploy stops at that, and users stay where they are."""
+@pytest.mark.guarantee(
+    "The production check finds weak, leaked and misconfigured settings and prints the remedy and no secret"
+)
+def test_a_superuser_fails_the_check_and_the_deploy(site, one):
+    """A superuser role fails the check, and the deploy stops at its preflight without moving users."""
     before = site.status()["active_colour"]
-    with mighty(site):
+    with superuser(site):
         assert set(failed(site)) == {"privileges"}
-        done = site.ops("deploy", one, check=False)
-    assert (done.returncode, "deploy stopped at “preflight”" in done.stdout) == (1, True), done.stdout
-    assert "    FAIL rights: the application's role, app, is more than an ordinary role" in done.stdout
+        completed = site.ops("deploy", one, check=False)
+    assert (completed.returncode, "deploy stopped at “preflight”" in completed.stdout) == (1, True), completed.stdout
+    assert "    FAIL rights: the application's role, app, is more than an ordinary role" in completed.stdout
     assert site.status()["active_colour"] == before
 
 
-def test_a_cache_that_evicts_nothing_is_found(site):
-    """A full cache that keeps everything is of no use."""
-    with compose_file(site, "redis-cache", EVICTS, KEEPS):
-        found = failed(site)
-    assert (list(found), "noeviction" in found["cache"]) == (["cache"], True)
+@pytest.mark.guarantee(
+    "The production check finds weak, leaked and misconfigured settings and prints the remedy and no secret"
+)
+def test_a_cache_without_eviction_is_found(site):
+    """A cache that never evicts fails the check."""
+    with changed_service(site, "redis-cache", EVICTING, NON_EVICTING):
+        findings = failed(site)
+    assert (list(findings), "noeviction" in findings["cache"]) == (["cache"], True)
 
 
-def test_a_port_past_nginx_is_found(site):
-    """A service that was opened to the network is found on its running container."""
-    opened = f'  certbot:\n    ports: ["{free_port()}:8000"]\n    # '
-    with compose_file(site, "certbot", CERTBOT, opened):
-        found = failed(site)
-    assert (list(found), "certbot (" in found["ports"]) == (["ports"], True)
+@pytest.mark.guarantee(
+    "The production check finds weak, leaked and misconfigured settings and prints the remedy and no secret"
+)
+def test_a_port_that_bypasses_nginx_is_found(site):
+    """A published port that bypasses nginx fails the check."""
+    with_port = f'  certbot:\n    ports: ["{free_port()}:8000"]\n    # '
+    with changed_service(site, "certbot", CERTBOT, with_port):
+        findings = failed(site)
+    assert (list(findings), "certbot (" in findings["ports"]) == (["ports"], True)
 
 
 @contextmanager
 def failing_dump(site):
-    """Note that dumps fail around the block, as deploy/backup/status.sh does; nothing tries again for 15 minutes."""
+    """Record failing dumps for the block, as deploy/backup/status.sh does; nothing retries for 15 minutes."""
     path = site.folder / "state/backups/dump"
-    with text_of(path, f"checked={int(time.time())}\nerror=the disk is full\nfailing_since=5\n"):
+    with replaced_text(path, f"checked={int(time.time())}\nerror=the disk is full\nfailing_since=5\n"):
         yield
 
 
-def test_backups_that_fail_are_found_and_let_a_deploy_pass(site, one):
-    """The check fails for them; a deploy says so loudly, and brings its release all the same."""
+def test_failing_backups_fail_the_check_and_warn_the_deploy(site, one):
+    """Failing backups fail the check; a deploy warns and continues."""
     with failing_dump(site):
-        found = failed(site)
-        done = site.ops("deploy", one)
-    assert "dump fails since 1970-01-01T00:00:05Z: the disk is full." in found["backups"]
-    assert "    WARN backups: dump fails since 1970-01-01T00:00:05Z: the disk is full." in done.stdout
+        findings = failed(site)
+        completed = site.ops("deploy", one)
+    assert "dump fails since 1970-01-01T00:00:05Z: the disk is full." in findings["backups"]
+    assert "    WARN backups: dump fails since 1970-01-01T00:00:05Z: the disk is full." in completed.stdout
 
 
 @contextmanager
 def stopped(site, service):
-    """Stop a service around the block."""
+    """Stop a service for the block."""
     site.compose("stop", service)
     try:
         yield
@@ -173,13 +189,17 @@ def stopped(site, service):
         wait_for(lambda: site.status()["services"][service] == "healthy", seconds=60, pause=0.5)
 
 
-def test_a_database_that_is_away_is_said_in_a_line_for_each_check(site):
-    """Each check that asks it fails, with where to look, and the others are made; it takes no longer than it should."""
-    began = time.monotonic()
+def test_an_unavailable_database_fails_its_checks(site):
+    """With Postgres stopped, each check that needs it fails with a remedy, the others run, within two minutes."""
+    start = time.monotonic()
     with stopped(site, "db"):
-        found = {each["check"]: each for each in check(site)}
-    assert time.monotonic() - began < 120
-    assert {name for name, each in found.items() if each["state"] == "FAIL"} >= {"privileges", "migrations", "services"}
-    assert "Is db up? docker compose ps" in found["privileges"]["remedy"]
-    assert "\n" not in found["privileges"]["reason"]
-    assert found["cache"]["state"] == found["keys"]["state"] == "PASS"
+        findings = {each["check"]: each for each in check(site)}
+    assert time.monotonic() - start < 120
+    assert {name for name, each in findings.items() if each["state"] == "FAIL"} >= {
+        "privileges",
+        "migrations",
+        "services",
+    }
+    assert "Is db up? docker compose ps" in findings["privileges"]["remedy"]
+    assert "\n" not in findings["privileges"]["reason"]
+    assert findings["cache"]["state"] == findings["keys"]["state"] == "PASS"

@@ -1,4 +1,4 @@
-"""A server as it begins: set up twice, brought up with Compose alone, and containers that come back elsewhere."""
+"""A new server: initialised twice, started with Compose alone, and containers with new addresses."""
 
 import json
 import shutil
@@ -14,14 +14,14 @@ READY = {"database": "connected", "migrations": "current", "redis": "connected"}
 
 
 def files(folder):
-    """Return what each file of a server holds, its rights, its owner, and when it was written."""
-    kept = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    stats = {path: path.stat() for path in kept}
+    """Return content, mode, owner and modification time of each file of a server."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    stats = {path: path.stat() for path in paths}
     return {path: (path.read_bytes(), s.st_mode, s.st_uid, s.st_mtime_ns) for path, s in stats.items()}
 
 
 def addresses(server, service):
-    """Return the addresses of a service's containers, in the network that it shares with nginx."""
+    """Return the addresses of a service's containers on the frontend network."""
     ids = server.compose("ps", "--quiet", service).stdout.split()
     networks = [container["NetworkSettings"]["Networks"] for container in json.loads(docker("inspect", *ids).stdout)]
     return {network[f"{server.name}_frontend"]["IPAddress"] for network in networks}
@@ -29,7 +29,7 @@ def addresses(server, service):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """Return a checkout of the project that was made a server, with two containers a colour, and nothing started."""
+    """A checkout of the project, initialised as a server with two containers per colour; nothing is started."""
     server = Server(tmp_path_factory.mktemp("checkout"), replicas=2)
     shutil.rmtree(server.folder)
     copy(server.folder)
@@ -40,36 +40,37 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def up(checkout):
-    """Bring it up with Compose alone."""
+    """The server, started with Compose alone."""
     checkout.compose("-f", "docker-compose.prod.yml", "up", "--detach", timeout=300)
     return checkout
 
 
-def test_init_again_changes_nothing(checkout):
-    """A second `init` writes over nothing, not even with the same text."""
+def test_a_second_init_changes_nothing(checkout):
+    """A second `init` rewrites no file, not even with the same content."""
     before = files(checkout.folder)
     assert "not changed" in checkout.ops("init", "--host", "another.example").stdout
     assert files(checkout.folder) == before
 
 
-def test_compose_alone_names_what_is_missing(checkout, tmp_path):
-    """In a checkout that `init` has not seen, `docker compose up` says what to do instead of starting something."""
+def test_compose_without_init_prints_the_remedy(checkout, tmp_path):
+    """Before `init`, `docker compose up` fails and says what to run."""
     bare = Server(tmp_path)
     shutil.copy(checkout.folder / "docker-compose.prod.yml", bare.folder)
-    done = bare.compose("-f", "docker-compose.prod.yml", "up", "--detach", check=False)
-    assert done.returncode != 0
-    assert "TRUSTED_HOSTS" in done.stderr
-    assert "python3 -m ops init --host NAME" in done.stderr
+    completed = bare.compose("-f", "docker-compose.prod.yml", "up", "--detach", check=False)
+    assert completed.returncode != 0
+    assert "TRUSTED_HOSTS" in completed.stderr
+    assert "python3 -m ops init --host NAME" in completed.stderr
 
 
-def test_compose_alone_brings_a_working_site(up):
-    """`docker compose -f docker-compose.prod.yml up -d` builds the image, migrates, and users are served."""
+@pytest.mark.guarantee("`docker compose -f docker-compose.prod.yml up -d` alone starts a working site")
+def test_compose_alone_starts_a_working_site(up):
+    """`docker compose -f docker-compose.prod.yml up -d` builds, migrates and serves."""
     wait_for(lambda: up.ask("/health/ready").json["checks"] == READY, seconds=60)
     assert up.ask("/api/products").json["items"] == []
 
 
-def test_a_product_outlives_down_and_up(up):
-    """What was answered 201 is there after all containers are gone and made anew."""
+def test_a_product_survives_down_and_up(up):
+    """A product survives the removal and recreation of all containers."""
     wait_for(lambda: up.ask("/health/ready").status == 200, seconds=60)
     product = {"sku": "START-1", "name": "Mug", "price": 100, "currency": "EUR"}
     created = up.ask("/api/products", "POST", json=product, token=up.token())
@@ -81,28 +82,28 @@ def test_a_product_outlives_down_and_up(up):
 
 
 @pytest.fixture
-def elsewhere(up):
-    """Take every container of the colour that serves away and start it at another address; return the old ones."""
+def recreated(up):
+    """Recreate the active colour's containers with new addresses; return the old ones."""
     wait_for(lambda: up.ask("/health/ready").status == 200, seconds=60)
     old = addresses(up, "web-blue")
     up.compose("rm", "--stop", "--force", "web-blue", timeout=120)
-    words = ("--detach", f"--network={up.name}_frontend", f"--label={up.name}", f"{up.name}:green", "sleep", "600")
-    taken = [docker("run", "--init", *words).stdout.strip() for _ in old]
+    options = ("--detach", f"--network={up.name}_frontend", f"--label={up.name}", f"{up.name}:green", "sleep", "600")
+    placeholders = [docker("run", "--init", *options).stdout.strip() for _ in old]
     up.compose("up", "--detach", "--no-deps", "web-blue")
     yield old
-    docker("rm", "--force", "--volumes", *taken, check=False)
+    docker("rm", "--force", "--volumes", *placeholders, check=False)
 
 
-def answered_by(server, request_id):
-    """Return the container of the colour that serves in whose log a request is."""
+def container_of_request(server, request_id):
+    """Return the container that logged a request."""
     ids = server.compose("ps", "--quiet", "web-blue").stdout.split()
     return next(container for container in ids if request_id in docker("logs", "--tail", "100", container).stderr)
 
 
-def test_nginx_finds_every_container_that_came_back_elsewhere(up, elsewhere):
-    """Made anew with new addresses, it is served within seconds of being ready, by each of its containers."""
-    assert not addresses(up, "web-blue") & elsewhere
+def test_nginx_finds_recreated_containers(up, recreated):
+    """Containers with new addresses receive traffic within seconds of being ready."""
+    assert not addresses(up, "web-blue") & recreated
     wait_for(lambda: up.ask("/health/ready").status == 200, seconds=30)
-    answers = [up.ask("/api/products") for _ in range(20)]
-    assert {answer.status for answer in answers} == {200}
-    wait_for(lambda: len({answered_by(up, up.ask("/health").request_id) for _ in range(6)}) == 2, seconds=20)
+    responses = [up.ask("/api/products") for _ in range(20)]
+    assert {response.status for response in responses} == {200}
+    wait_for(lambda: len({container_of_request(up, up.ask("/health").request_id) for _ in range(6)}) == 2, seconds=20)

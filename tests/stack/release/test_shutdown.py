@@ -1,4 +1,4 @@
-"""SIGTERM: what was accepted ends, readiness says it first, and the exit is a clean one."""
+"""SIGTERM: accepted requests complete, readiness reports draining, and the exit code is 0."""
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +8,12 @@ import pytest
 
 from tests.support.helpers import wait_for
 
-DRAIN = 11  # seconds; more than the 10 after which Docker kills by default
+DRAIN_SECONDS = 11  # more than Docker's default kill timeout of 10
 
 
 @contextmanager
-def held(stack, path):
-    """Hold a product's row in a transaction; yield a function that asks the database, and let go at the end."""
+def locked_row(stack, path):
+    """Hold a product's row lock in a transaction; yield a function that runs a query in it."""
     with stack.psql() as session:
 
         def query(sql):
@@ -28,48 +28,50 @@ def held(stack, path):
         session.wait(10)
 
 
-def stopped(stack):
-    """Return how web's last container ended, or nothing while it runs."""
+def exit_state(stack):
+    """Return web's exit code and OOM flag, or None while it runs."""
     state = stack.inspect("web")["State"]
     return None if state["Running"] else (state["ExitCode"], state["OOMKilled"])
 
 
-def told(stack):
-    """Whether Gunicorn's master has heard that it shall stop."""
+def has_sigterm(stack):
+    """Whether Gunicorn's master logged SIGTERM."""
     return "Handling signal: term" in stack.compose("logs", "--tail", "50", "web").stdout
 
 
-def test_a_request_in_flight_ends_before_the_server_does(stack, token, product):
-    """A change that waits for the database while web is told to stop is carried out and answered; web exits with 0."""
+@pytest.mark.guarantee("On SIGTERM the server reports draining, completes requests in flight and exits with 0")
+def test_a_request_in_flight_completes_before_the_server_stops(stack, token, product):
+    """A write that waits for the database during SIGTERM completes, and web exits with 0."""
     patch = {"method": "PATCH", "json": {"price": 7}, "token": token, "headers": {"If-Match": "*"}}
     with ThreadPoolExecutor(1) as pool:
-        with held(stack, product) as query:
+        with locked_row(stack, product) as query:
             change = pool.submit(stack.ask, product, **patch)
             wait_for(lambda: query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1")
             stop = subprocess.Popen(["docker", "stop", stack.container("web")], stdout=subprocess.DEVNULL)
-            wait_for(lambda: told(stack))
+            wait_for(lambda: has_sigterm(stack))
             assert not change.done()
         assert change.result().status == 200
     assert stop.wait(40) == 0
-    assert stopped(stack) == (0, False)
+    assert exit_state(stack) == (0, False)
 
 
 @pytest.fixture
 def draining(stack):
-    """Give web DRAIN_SECONDS, for this test alone."""
-    stack.settings["DRAIN_SECONDS"] = str(DRAIN)
+    """Web with DRAIN_SECONDS, for this test."""
+    stack.settings["DRAIN_SECONDS"] = str(DRAIN_SECONDS)
     stack.up("--no-deps", "web")
     yield
     del stack.settings["DRAIN_SECONDS"]
     stack.up("--no-deps", "web")
 
 
+@pytest.mark.guarantee("On SIGTERM the server reports draining, completes requests in flight and exits with 0")
 @pytest.mark.usefixtures("draining")
-def test_with_drain_seconds_it_first_says_that_it_is_not_ready(stack):
-    """Told to stop, web says so in its readiness and goes on serving for DRAIN_SECONDS, and nobody kills it."""
+def test_draining_reports_not_ready_and_still_serves(stack):
+    """During DRAIN_SECONDS web reports not ready and still serves; Docker does not kill it."""
     stop = stack.start("stop", "web", stderr=subprocess.DEVNULL)
-    ready = wait_for(lambda: (answer := stack.ask("/health/ready")).status == 503 and answer)
+    ready = wait_for(lambda: (response := stack.ask("/health/ready")).status == 503 and response)
     assert ready.json["status"] == "draining"
     assert [stack.ask("/api/products").status for _ in range(20)] == [200] * 20
     assert stop.wait(40) == 0
-    assert stopped(stack) == (0, False)
+    assert exit_state(stack) == (0, False)

@@ -1,4 +1,4 @@
-"""`docker compose up` on a fresh checkout: no .env, no variable, and everything works when it returns."""
+"""`docker compose up` on a fresh checkout: no settings, and everything works when it returns."""
 
 from datetime import UTC, datetime
 
@@ -7,63 +7,69 @@ import pytest
 pytestmark = pytest.mark.smoke
 
 READY = {"database": "connected", "migrations": "current", "redis": "connected"}
-LASTING = {"nginx", "web", "db", "redis"}
+LONG_RUNNING = {"nginx", "web", "db", "redis"}
 
 
-def test_up_with_no_setting_succeeds(first_start):
+@pytest.mark.guarantee(
+    "`docker compose up -d --wait` returns when every service is healthy, and a restart keeps the data"
+)
+def test_up_succeeds_without_settings(first_start):
     """`docker compose up --detach --wait` without a setting returns 0."""
-    assert first_start.done.returncode == 0, first_start.done.stderr
+    assert first_start.completed.returncode == 0, first_start.completed.stderr
 
 
-def test_when_up_returns_the_process_answers(first_start):
-    """The moment it returns, /health answers through nginx."""
-    assert first_start.answers["/health"].json == {"status": "healthy"}
+def test_health_responds_after_up(first_start):
+    """When `up` returns, /health responds through nginx."""
+    assert first_start.responses["/health"].json == {"status": "healthy"}
 
 
-def test_when_up_returns_every_backend_answers(first_start):
-    """The moment it returns, database, cache and schema are ready."""
-    assert first_start.answers["/health/ready"].json == {"status": "ready", "checks": READY}
+def test_readiness_succeeds_after_up(first_start):
+    """When `up` returns, database, cache and schema are ready."""
+    assert first_start.responses["/health/ready"].json == {"status": "ready", "checks": READY}
 
 
-def test_when_up_returns_the_catalogue_answers(first_start):
-    """The moment it returns, the catalogue is there, and empty."""
-    assert first_start.answers["/api/products"].status == 200
-    assert first_start.answers["/api/products"].json["items"] == []
+def test_the_catalogue_responds_after_up(first_start):
+    """When `up` returns, the catalogue responds and is empty."""
+    assert first_start.responses["/api/products"].status == 200
+    assert first_start.responses["/api/products"].json["items"] == []
 
 
 def test_web_starts_after_the_migrations(first_start):
-    """The migrations have ended well before web begins."""
+    """The migrations have ended before web starts."""
     migrate, web = first_start.states["migrate"], first_start.states["web"]
     assert migrate["ExitCode"] == 0
-    assert moment(migrate["FinishedAt"]) <= moment(web["StartedAt"])
+    assert timestamp(migrate["FinishedAt"]) <= timestamp(web["StartedAt"])
 
 
-def test_every_lasting_service_has_a_health(first_start):
-    """`docker compose ps` shows a health for each service that lasts, so that --wait waits for it."""
+def test_every_service_has_a_health_check(first_start):
+    """Each long-running service has a health check, so that --wait waits for it."""
     health = {service: row["Health"] for service, row in first_start.ps.items() if service != "migrate"}
-    assert health == dict.fromkeys(LASTING, "healthy")
+    assert health == dict.fromkeys(LONG_RUNNING, "healthy")
 
 
-def test_the_compose_file_warns_about_nothing(first_start):
-    """`docker compose config` has nothing to say."""
-    done = first_start.stack.compose("config", "--quiet")
-    assert done.stdout + done.stderr == ""
+def test_compose_prints_no_warning(first_start):
+    """`docker compose config` prints no warning."""
+    completed = first_start.stack.compose("config", "--quiet")
+    assert completed.stdout + completed.stderr == ""
 
 
-def test_nginx_warns_about_nothing(running):
-    """`nginx -t` finds the configuration well and has no warning."""
-    done = running.compose("exec", "-T", "nginx", "nginx", "-c", "/etc/nginx/edge/nginx.conf", "-t")
-    assert "test is successful" in done.stderr
-    assert "[" not in done.stderr, done.stderr
+def test_nginx_prints_no_warning(running):
+    """`nginx -t` succeeds without a warning."""
+    completed = running.compose("exec", "-T", "nginx", "nginx", "-c", "/etc/nginx/edge/nginx.conf", "-t")
+    assert "test is successful" in completed.stderr
+    assert "[" not in completed.stderr, completed.stderr
 
 
-def test_products_outlive_down_and_up(stack, product):
-    """What was created through the API is still there after `docker compose down` and `up`."""
+@pytest.mark.guarantee(
+    "`docker compose up -d --wait` returns when every service is healthy, and a restart keeps the data"
+)
+def test_products_survive_down_and_up(stack, product):
+    """A product survives `docker compose down` and `up`."""
     stack.compose("down")
     stack.up()
     assert stack.ask(product).status == 200
 
 
-def moment(text):
-    """Read Docker's time, of nanoseconds, to the microsecond."""
+def timestamp(text):
+    """Parse Docker's nanosecond timestamp to microseconds."""
     return datetime.fromisoformat(text[:26].rstrip("Z")).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""nginx and a web that comes back elsewhere, while another container has taken its address."""
+"""nginx follows a recreated web, also when another container gets its old address."""
 
 import pytest
 
@@ -27,30 +27,32 @@ def address(container):
 
 
 @pytest.fixture
-def taken(stack, image, container):
-    """Take web away, and let another container that listens on its port have its address."""
+def reused_address(stack, image, container):
+    """Remove web and start another container with its address and port."""
     old = address(stack.container("web"))
     stack.compose("rm", "--stop", "--force", "web")
-    words = (f"--network={stack.name}_backend", image, "python", "-c", OTHER)
-    others = {address(other): other for other in (container(*words) for _ in range(3))}
-    assert old in others, "Docker gave the address to nobody"
+    command = (f"--network={stack.name}_backend", image, "python", "-c", OTHER)
+    others = {address(other): other for other in (container(*command) for _ in range(3))}
+    assert old in others, "Docker reused the address for no container"
     wait_for(lambda: "listening" in docker("logs", others[old]).stdout)
     yield old
     stack.up("web")
 
 
-def test_nginx_leaves_an_address_that_is_another_containers(stack, taken):
-    """Within the seconds for which it keeps an address nginx notices that web is gone, and never goes there again."""
+@pytest.mark.guarantee("nginx follows a container that comes back with another address")
+def test_nginx_abandons_a_reused_address(stack, reused_address):
+    """Nginx notices within seconds that web is gone and never sends requests to the address's new owner."""
     wait_for(lambda: stack.ask("/health").status == 503, seconds=5)
     stack.compose("up", "--detach", "--no-deps", "web")
-    answers = []
-    wait_for(lambda: answers.append(stack.ask("/health")) or answers[-1].status == 200, seconds=20)
-    assert address(stack.container("web")) != taken
-    assert b"other" not in {answer.body for answer in answers}
+    responses = []
+    wait_for(lambda: responses.append(stack.ask("/health")) or responses[-1].status == 200, seconds=20)
+    assert address(stack.container("web")) != reused_address
+    assert b"other" not in {response.body for response in responses}
 
 
+@pytest.mark.guarantee("nginx follows a container that comes back with another address")
 def test_nginx_follows_a_recreated_web(stack):
-    """A web that was made anew is served again within ten seconds of being healthy."""
+    """A recreated web receives traffic within ten seconds of being healthy."""
     before = stack.container("web")
     stack.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "web")
     assert stack.container("web") != before

@@ -1,4 +1,4 @@
-"""`docker compose watch`: changed code answers without a build."""
+"""`docker compose watch`: changed code is served without a build."""
 
 import subprocess
 
@@ -8,8 +8,8 @@ from tests.support.helpers import wait_for
 
 
 @pytest.fixture(scope="module")
-def watching(running):
-    """Watch the copy of the project; at the end put its files and the container back."""
+def watched_file(running):
+    """Run `docker compose watch`; yield a route's file, and restore files and container at the end."""
     health = running.folder / "app" / "routes" / "health.py"
     before = health.read_text()
     log = running.folder.parent / "watch.log"
@@ -23,24 +23,24 @@ def watching(running):
     running.up("--force-recreate", "--no-deps", "web")
 
 
-def test_changed_code_answers_within_seconds(running, watching):
-    """A change to the code is in the answers within seconds, in the same container from the same image."""
+def test_changed_code_is_served_within_seconds(running, watched_file):
+    """A code change is served within seconds, by the same container and image."""
     before = running.inspect("web")
-    watching.write_text(watching.read_text().replace('"status": "healthy"', '"status": "changed"'))
+    watched_file.write_text(watched_file.read_text().replace('"status": "healthy"', '"status": "changed"'))
     wait_for(lambda: running.ask("/health").json == {"status": "changed"}, seconds=30)
     after = running.inspect("web")
     assert (after["Id"], after["Image"]) == (before["Id"], before["Image"])
 
 
-def test_a_deleted_file_is_deleted_in_the_container(running, watching):
-    """A file that is taken away is gone in the container too."""
-    extra = watching.with_name("extra.py")
+def test_a_deleted_file_is_deleted_in_the_container(running, watched_file):
+    """A deleted file is deleted in the container."""
+    extra = watched_file.with_name("extra.py")
     extra.write_text("")
-    wait_for(lambda: there(running, "extra.py"), seconds=20)
+    wait_for(lambda: exists(running, "extra.py"), seconds=20)
     extra.unlink()
-    wait_for(lambda: not there(running, "extra.py"), seconds=20)
+    wait_for(lambda: not exists(running, "extra.py"), seconds=20)
 
 
-def there(stack, name):
+def exists(stack, name):
     """Whether the container has this route module."""
     return stack.compose("exec", "-T", "web", "test", "-e", f"/srv/app/routes/{name}", check=False).returncode == 0

@@ -51,6 +51,7 @@ def served(first, machines):
     return first.commit
 
 
+@pytest.mark.guarantee("A push to main ends with its release serving")
 def test_a_push_ends_with_its_release_serving(first, machines, capsys):
     """A push to main is tested, built, signed and deployed, and the new release answers over HTTPS."""
     with capsys.disabled():
@@ -59,6 +60,7 @@ def test_a_push_ends_with_its_release_serving(first, machines, capsys):
     assert machines.release() == first.commit
 
 
+@pytest.mark.guarantee("A push with a failing test, image, signature or host key leaves the previous release serving")
 def test_a_failing_test_deploys_nothing(served, pushes, machines):
     """A push whose tests fail builds no image, and the previous release keeps serving."""
     pushed = pushes.push(pushes.clone.fail_a_test)
@@ -67,6 +69,7 @@ def test_a_failing_test_deploys_nothing(served, pushes, machines):
     assert machines.release() == served
 
 
+@pytest.mark.guarantee("A push with a failing test, image, signature or host key leaves the previous release serving")
 def test_an_image_that_fails_its_tests_is_neither_signed_nor_deployed(served, pushes, machines):
     """An image whose tests fail is neither signed nor deployed."""
     pushed = pushes.push(pushes.clone.fail_an_image_test)
@@ -76,6 +79,7 @@ def test_an_image_that_fails_its_tests_is_neither_signed_nor_deployed(served, pu
     assert machines.release() == served
 
 
+@pytest.mark.guarantee("A push with a failing test, image, signature or host key leaves the previous release serving")
 def test_a_broken_release_fails_the_workflow_and_never_serves(served, pushes, machines):
     """A release whose API returns 500 fails the workflow before it receives traffic; the previous one keeps serving."""
     pushed = pushes.push(pushes.clone.break_the_api)
@@ -85,6 +89,7 @@ def test_a_broken_release_fails_the_workflow_and_never_serves(served, pushes, ma
     assert machines.get("/api/products")[0] == 200
 
 
+@pytest.mark.guarantee("A release that does not answer at the site's public address is rolled back")
 def test_a_release_that_fails_verification_is_rolled_back(served, pushes, machines):
     """A release that does not answer at the public address is rolled back, and the workflow fails."""
     pushed = pushes.push(SITE_URL=f"{pushes.variables['SITE_URL']}/elsewhere")
@@ -93,6 +98,7 @@ def test_a_release_that_fails_verification_is_rolled_back(served, pushes, machin
     assert machines.release() == served
 
 
+@pytest.mark.guarantee("A push with a failing test, image, signature or host key leaves the previous release serving")
 def test_an_unsigned_image_is_refused(served, pushes, machines):
     """Without the signing key the image is unsigned, and the server refuses it."""
     pushed = pushes.push(without=("COSIGN_PRIVATE_KEY",))
@@ -101,6 +107,7 @@ def test_an_unsigned_image_is_refused(served, pushes, machines):
     assert machines.release() == served
 
 
+@pytest.mark.guarantee("A push with a failing test, image, signature or host key leaves the previous release serving")
 def test_an_unknown_host_key_stops_the_deploy(served, pushes, machines):
     """The workflow does not connect to a server without the pinned host key."""
     pushed = pushes.push(DEPLOY_KNOWN_HOSTS=machines.known_hosts("/etc/ssh/another_key.pub"))

@@ -1,4 +1,4 @@
-"""Requests over plain sockets, with answers that are read whole."""
+"""HTTP requests to the stack, with responses that are read completely."""
 
 import http.client
 import json as json_module
@@ -10,8 +10,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back, and after how many seconds."""
+class Response:
+    """A response, and the seconds it took."""
 
     status: int
     headers: Any
@@ -20,43 +20,43 @@ class Answer:
 
     @property
     def json(self):
-        """Return the body's value."""
+        """The parsed body."""
         return json_module.loads(self.body)
 
     @property
     def request_id(self):
-        """Return the id by which the logs know the request."""
+        """The request id, as in the logs."""
         return self.headers["X-Request-ID"]
 
 
-TLS = ssl._create_unverified_context()  # noqa: S323 - the certificate is a placeholder, and is not what is tested
+TLS = ssl._create_unverified_context()  # noqa: S323 - a self-signed placeholder
 
 
 class HostConnection(http.client.HTTPSConnection):
-    """A connection to a port of this machine, as to the host of that name: by TLS, which says the name first (SNI)."""
+    """A TLS connection to a local port with another host name (SNI)."""
 
     def __init__(self, port, host, timeout):
         super().__init__(host, port, timeout=timeout, context=TLS)
 
     def connect(self):
-        """Connect to this machine, whatever the name's address is."""
+        """Connect to the loopback address."""
         self.sock = connect_tls(self.port, self.host, self.timeout)
 
 
 def ask(port, path, method="GET", **options):
-    """Send a request on a connection of its own."""
+    """Send a request on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=options.pop("timeout", 30))
     return _send(connection, path, method, **options)
 
 
 def ask_tls(port, path, method="GET", *, host, headers=(), **options):
-    """Send a request to a host by TLS, on a connection of its own; whose certificate it is does not matter."""
+    """Send a request on a new TLS connection, without verifying the certificate."""
     connection = HostConnection(port, host, options.pop("timeout", 30))
     return _send(connection, path, method, headers={"Host": host, **dict(headers)}, **options)
 
 
 def _send(connection, path, method, *, json=None, headers=(), token=None):
-    began = time.monotonic()
+    start = time.monotonic()
     sent = dict(headers)
     if token:
         sent["Authorization"] = f"Bearer {token}"
@@ -64,50 +64,50 @@ def _send(connection, path, method, *, json=None, headers=(), token=None):
         sent.setdefault("Content-Type", "application/json")
     try:
         connection.request(method, path, None if json is None else json_module.dumps(json), sent)
-        return _read(connection.getresponse(), began)
+        return _read(connection.getresponse(), start)
     finally:
         connection.close()
 
 
 def raw(port, data):
-    """Send these bytes and read one answer."""
+    """Send bytes and read one response."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         return _exchange(connection, data)
 
 
 def raw_tls(port, data, host):
-    """Send these bytes to a host by TLS and read one answer."""
+    """Send bytes over TLS and read one response."""
     with connect_tls(port, host) as connection:
         return _exchange(connection, data)
 
 
 def connect_tls(port, host, timeout=30):
-    """Connect to a host by TLS."""
+    """Connect to a host over TLS."""
     plain = socket.create_connection(("127.0.0.1", port), timeout)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return TLS.wrap_socket(plain, server_hostname=host)
 
 
 def _exchange(connection, data):
-    began = time.monotonic()
+    start = time.monotonic()
     connection.sendall(data)
     response = http.client.HTTPResponse(connection)
     try:
         response.begin()
-        return _read(response, began)
+        return _read(response, start)
     finally:
         response.close()
 
 
-def _read(response, began):
+def _read(response, start):
     body = response.read()
-    return Answer(response.status, response.headers, body, time.monotonic() - began)
+    return Response(response.status, response.headers, body, time.monotonic() - start)
 
 
-def is_problem(answer, status):
-    """Whether the answer is a problem document (RFC 9457) with this status, inside and out, and the request's id."""
+def is_problem(response, status):
+    """Whether the response is a problem document (RFC 9457) with this status and its request id."""
     return (
-        answer.status == answer.json["status"] == status
-        and answer.headers["Content-Type"] == "application/problem+json"
-        and answer.json["request_id"] == answer.request_id
+        response.status == response.json["status"] == status
+        and response.headers["Content-Type"] == "application/problem+json"
+        and response.json["request_id"] == response.request_id
     )

@@ -1,4 +1,4 @@
-"""A Compose project of its own: commands, logs, states, and requests to the port that it publishes."""
+"""A temporary Compose project: commands, logs, states, and requests through its published port."""
 
 import json
 import os
@@ -8,41 +8,41 @@ import subprocess
 from tests.support.helpers import free_port, wait_for
 from tests.support.stack.client import ask, raw
 
-# All that Docker itself needs: none of the project's variables reaches it from the shell that runs the tests.
-KEPT = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
-ENVIRONMENT = {name: os.environ[name] for name in KEPT if name in os.environ}
+# Only Docker's own variables: the shell's settings must not reach the project.
+PASSED_ON = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+ENVIRONMENT = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def has_engine():
-    """Whether a Docker engine answers, and Compose is there."""
+    """Whether a Docker engine with Compose is available."""
     try:
         return not any(
-            subprocess.run(["docker", *words], capture_output=True, timeout=30, check=False).returncode
-            for words in (["info"], ["compose", "version"])
+            subprocess.run(["docker", *command], capture_output=True, timeout=30, check=False).returncode
+            for command in (["info"], ["compose", "version"])
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
-def docker(*words, check=True, timeout=120):
-    """Run a docker command and return what came of it."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=timeout, check=False)
-    assert done.returncode == 0 or not check, f"docker {' '.join(words)}\n{done.stdout}{done.stderr}"
-    return done
+def docker(*command, check=True, timeout=120):
+    """Run a docker command and return the completed process."""
+    completed = subprocess.run(["docker", *command], capture_output=True, text=True, timeout=timeout, check=False)
+    assert completed.returncode == 0 or not check, f"docker {' '.join(command)}\n{completed.stdout}{completed.stderr}"
+    return completed
 
 
 def log_line(project, service, request_id):
-    """Return the line that a service of a Compose project logged for a request, read as JSON."""
+    """Return the JSON line that a service logged for a request."""
 
-    def found():
+    def lines_of_request():
         lines = project.compose("logs", "--no-log-prefix", "--no-color", "--tail", "200", service).stdout.splitlines()
         return [json.loads(line) for line in lines if request_id in line and line.startswith("{")]
 
-    return wait_for(found)[0]
+    return wait_for(lines_of_request)[0]
 
 
 class Stack:
-    """One Compose project, with a name and a port that no other has."""
+    """A Compose project with a unique name and port."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -52,19 +52,19 @@ class Stack:
 
     @property
     def environment(self):
-        """Return what a command of this project gets to see."""
+        """The environment of the project's commands."""
         return ENVIRONMENT | {"COMPOSE_PROJECT_NAME": self.name, "HTTP_PORT": str(self.port)} | self.settings
 
-    def start(self, *words, **options):
+    def start(self, *command, **options):
         """Start a Compose command and return the process."""
         return subprocess.Popen(
-            ["docker", "compose", *words], cwd=self.folder, env=self.environment, text=True, **options
+            ["docker", "compose", *command], cwd=self.folder, env=self.environment, text=True, **options
         )
 
-    def compose(self, *words, check=True, stdin=None):
-        """Run a Compose command and return what came of it."""
-        done = subprocess.run(
-            ["docker", "compose", *words],
+    def compose(self, *command, check=True, stdin=None):
+        """Run a Compose command and return the completed process."""
+        completed = subprocess.run(
+            ["docker", "compose", *command],
             cwd=self.folder,
             env=self.environment,
             input=stdin,
@@ -74,15 +74,17 @@ class Stack:
             timeout=350,
             check=False,
         )
-        assert done.returncode == 0 or not check, f"docker compose {' '.join(words)}\n{done.stdout}{done.stderr}"
-        return done
+        assert completed.returncode == 0 or not check, (
+            f"docker compose {' '.join(command)}\n{completed.stdout}{completed.stderr}"
+        )
+        return completed
 
-    def up(self, *words):
-        """Start what does not run and wait until all of it is healthy, and nginx knows where a new web is."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "90", *words)
+    def up(self, *command):
+        """Start the services and wait until all are healthy and nginx reaches web."""
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "90", *command)
         wait_for(lambda: self.ask("/health").status == 200)
 
-    def mend(self):
+    def repair(self):
         """Undo what a test did to the containers."""
         self.compose("unpause", check=False)
         self.compose("start", check=False)
@@ -90,17 +92,17 @@ class Stack:
         wait_for(lambda: self.ask("/health/ready").status == 200, seconds=20)
 
     def destroy(self):
-        """Leave nothing behind."""
+        """Remove containers, volumes and images."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2", check=False)
         docker("image", "rm", "--force", f"{self.name}:development", check=False)
 
     def ps(self):
-        """Return what `docker compose ps` tells of each service."""
+        """Return the row of `docker compose ps` for each service."""
         lines = self.compose("ps", "--all", "--format", "json").stdout.splitlines()
         return {row["Service"]: row for row in map(json.loads, lines)}
 
     def health(self):
-        """Return the health of each service that lasts."""
+        """Return the health of each long-running service."""
         return {service: row["Health"] for service, row in self.ps().items() if service != "migrate"}
 
     def container(self, service):
@@ -108,7 +110,7 @@ class Stack:
         return self.compose("ps", "--all", "--quiet", service).stdout.strip()
 
     def inspect(self, service):
-        """Return what `docker inspect` tells of a service's container."""
+        """Return `docker inspect` of a service's container."""
         return json.loads(docker("inspect", self.container(service)).stdout)[0]
 
     def states(self):
@@ -116,18 +118,18 @@ class Stack:
         return {service: self.inspect(service)["State"] for service in self.ps()}
 
     def ask(self, path, method="GET", **options):
-        """Send a request through nginx and return the answer."""
+        """Send a request through nginx and return the response."""
         return ask(self.port, path, method, **options)
 
     def raw(self, data):
-        """Send these bytes to nginx and return the answer."""
+        """Send bytes to nginx and return the response."""
         return raw(self.port, data)
 
     def log_line(self, service, request_id):
-        """Return the line that SERVICE logged for a request, read as JSON."""
+        """Return the JSON line that a service logged for a request."""
         return log_line(self, service, request_id)
 
     def psql(self):
-        """Start a psql session on the database; what is written to it is carried out line by line."""
-        words = ("exec", "-T", "db", "psql", "-U", "app", "-d", "app", "--quiet", "--no-align", "--tuples-only")
-        return self.start(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
+        """Start a psql session that executes the lines written to it."""
+        command = ("exec", "-T", "db", "psql", "-U", "app", "-d", "app", "--quiet", "--no-align", "--tuples-only")
+        return self.start(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)

@@ -1,4 +1,4 @@
-"""What the kernel says of the processes in a service's container, and whether they know a way out."""
+"""Privileges of the processes in a container, and its default route, as the kernel reports them."""
 
 NO_CAPABILITIES = "0000000000000000"
 UNPRIVILEGED = {
@@ -10,28 +10,28 @@ UNPRIVILEGED = {
 
 
 def privileges_beyond(process, user):
-    """Return the fields in which a process differs from one of this user that has no capability and can gain none."""
+    """Return the fields in which a process differs from an unprivileged one of this user."""
     wanted = {"Uid:": (user,) * 4, "Gid:": (user,) * 4} | UNPRIVILEGED
     return {name: process[name] for name in wanted if process[name] != wanted[name]}
 
 
 def processes(stack, service):
-    """Return what the kernel says of each process in a container, by field.
+    """Return /proc/*/status of each process in a container, by field.
 
-    Left out is runc, which Docker starts as root in there for each health check, until it has become that check.
+    runc is left out: Docker starts it as root for each health check until it executes the check.
     """
     output = stack.compose("exec", "-T", service, "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null").stdout
-    found = []
+    statuses = []
     for name, *values in (line.split() for line in output.splitlines() if line.strip()):
         if name == "Name:":
-            found.append({})
-        found[-1][name] = tuple(values)
-    seen = [process for process in found if not process["Name:"][0].startswith("runc")]
-    assert seen
-    return seen
+            statuses.append({})
+        statuses[-1][name] = tuple(values)
+    processes = [process for process in statuses if not process["Name:"][0].startswith("runc")]
+    assert processes
+    return processes
 
 
 def has_default_route(stack, service):
-    """Whether the container knows a way to any address."""
+    """Whether the container has a default route."""
     table = stack.compose("exec", "-T", service, "cat", "/proc/net/route").stdout
     return any(row.split()[1] == "00000000" for row in table.splitlines()[1:])

@@ -1,4 +1,4 @@
-"""Nginx alone, as a server in production has it, before a stub that answers whatever a test wants."""
+"""Production's nginx alone, in front of a stub whose responses the test chooses."""
 
 import secrets
 from urllib.parse import urlencode
@@ -8,11 +8,11 @@ from tests.support.stack.client import ask
 from tests.support.stack.compose import docker
 from tests.support.stack.server import HOST, Server
 
-CDN = "172.16.0.0/12,192.168.0.0/16,10.0.0.0/8"  # whatever addresses Docker gives the tests, when they are the CDN
+CDN = "172.16.0.0/12,192.168.0.0/16,10.0.0.0/8"  # any address that Docker gives to the tests
 
 
 class Edge(Server):
-    """A server's folder in which only Nginx runs."""
+    """A server that runs only nginx."""
 
     def __init__(self, parent, image, **settings):
         super().__init__(parent, **settings)
@@ -20,7 +20,7 @@ class Edge(Server):
         self.stub = f"stub-{secrets.token_hex(4)}"
 
     def start(self, source):
-        """Set it up and start Nginx and the stub, whose source is given."""
+        """Initialise the server; start nginx and a stub with this source."""
         self.unpack(self.image)
         self.init()
         self.compose("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "60", "nginx")
@@ -30,16 +30,16 @@ class Edge(Server):
         wait_for(lambda: self.get("/").status == 200)
 
     def get(self, path, **options):
-        """Ask by TLS; what else is in the options goes into the query, for the stub."""
+        """Send a request over TLS; further options go into the query, for the stub."""
         known = {name: options.pop(name) for name in ("method", "headers", "token", "timeout") if name in options}
         query = "?" + urlencode(options, doseq=True) if options else ""
         return self.ask(path + query, **known)
 
     def plain(self, path, **options):
-        """Ask in the clear."""
+        """Send a request over plain HTTP."""
         return ask(self.http, path, headers={"Host": HOST}, **options)
 
     def destroy(self):
-        """Leave nothing behind."""
+        """Remove the containers and the folder."""
         docker("rm", "--force", self.stub, check=False)
         super().destroy()

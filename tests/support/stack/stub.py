@@ -1,8 +1,7 @@
-"""Stands in for the application behind Nginx, in the project's image: answers as asked, and tells what it got.
+"""Stands in for the application behind nginx and returns what the query asks for.
 
-?status=404 and any number of ?header=Name:Value make the answer; ?then=500 makes it
-a bare error from the second time on; ?wait=0.5 lets it take half a second. The body is
-JSON: the number of the request, and its method, target, headers and length.
+?status=404 and repeated ?header=Name:Value set the response, ?then=500 a bare error from the second request on,
+?wait=0.5 a delay in seconds. The JSON body has the request's number, method, target, headers and length.
 """
 
 import itertools
@@ -16,21 +15,21 @@ numbers, seen = itertools.count(1), set()
 
 
 class Stub(BaseHTTPRequestHandler):
-    """One request."""
+    """Handles one request."""
 
-    def answer(self):
-        """Answer as the query says."""
+    def respond(self):
+        """Respond as the query says."""
         length = len(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-        asked = parse_qs(urlsplit(self.path).query)
-        time.sleep(float(asked.get("wait", ["0"])[0]))
-        got = {"number": next(numbers), "method": self.command, "target": self.path, "length": length}
-        body = json.dumps(got | {"headers": self.headers.items()}).encode()
-        if "then" in asked and self.path in seen:
-            asked = {"status": asked["then"]}
+        query = parse_qs(urlsplit(self.path).query)
+        time.sleep(float(query.get("wait", ["0"])[0]))
+        request = {"number": next(numbers), "method": self.command, "target": self.path, "length": length}
+        body = json.dumps(request | {"headers": self.headers.items()}).encode()
+        if "then" in query and self.path in seen:
+            query = {"status": query["then"]}
         seen.add(self.path)
-        status = int(asked.get("status", ["200"])[0])
+        status = int(query.get("status", ["200"])[0])
         self.send_response(status)
-        for header in asked.get("header", []):
+        for header in query.get("header", []):
             self.send_header(*header.split(":", 1))
         if status not in {204, 304}:
             self.send_header("Content-Length", str(len(body)))
@@ -38,9 +37,9 @@ class Stub(BaseHTTPRequestHandler):
         if self.command != "HEAD" and status not in {204, 304}:
             self.wfile.write(body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = respond  # noqa: N815 - http.server's names
 
-    def log_message(self, *_words):
+    def log_message(self, *_arguments):
         """Log nothing."""
 
 
