@@ -15,7 +15,7 @@ def check(context: CheckContext) -> Iterator[Finding]:
     except SchemaBehindError as error:
         yield _pending(len(error.missing), expected=context.before_migrating)
     except SchemaIncompatibleError as error:
-        yield failed(f"{error}.", "See docs/release-path.md, A migration stops.")
+        yield failed(f"{error}.", "See docs/release-path.md, A migration fails.")
     else:
         all_applied = "all migrations of this release are applied"
         yield passed(f"{all_applied}." if state == "current" else f"{all_applied}, and compatible newer ones.")
