@@ -13,13 +13,12 @@ from pathlib import Path
 from flask.cli import load_dotenv
 from gunicorn.glogging import Logger
 
-from app.observability import gunicorn_metrics, probes
+from app.observability import gunicorn_metrics, log_handlers, probes
 from app.observability import logging as logging_config
 from app.observability.gunicorn_metrics import (  # noqa: F401 - hooks
     child_exit,
     nworkers_changed,
     on_exit,
-    post_worker_init,
     pre_fork,
 )
 
@@ -90,6 +89,12 @@ def log_settings():
 def on_starting(server):
     """Share metrics between the workers; the application is loaded by now."""
     gunicorn_metrics.on_starting(server, worker_tmp_dir)
+
+
+def post_worker_init(worker):
+    """Start the worker's metrics, and batch its access log."""
+    gunicorn_metrics.post_worker_init(worker)
+    log_handlers.start_batching()
 
 
 def when_ready(server):

@@ -15,7 +15,7 @@ from flask import Flask, g, has_app_context
 from app.observability.redaction import format_traceback, redact, sanitize
 
 # Attributes of every record; any other attribute came through `extra` and belongs in the line.
-STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_ids"}
 # Not redacted in records about a request: a path is what a reader searches for.
 REQUEST_FIELDS = frozenset({"method", "path", "route", "status", "duration_s", "bytes", "client", "token_name"})
 SCALARS = (str, int, type(None))
@@ -34,13 +34,14 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the standard fields and those passed through `extra`; a name that is taken gets a prefix."""
+        request_id, trace_id = _request_ids(record)
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": _message(record),
-            "request_id": _context_value("request_id"),
-            "trace_id": _context_value("trace_id"),
+            "request_id": request_id,
+            "trace_id": trace_id,
             "release": self.release,
         }
         trusted = REQUEST_FIELDS if hasattr(record, "path") else ()
@@ -63,7 +64,8 @@ class TextFormatter(logging.Formatter):
         """Return the line, the beginning of the request id, and an indented traceback."""
         record.message, record.asctime = _message(record), self.formatTime(record, self.datefmt)
         line = self.formatMessage(record).translate(CONTROL_CHARACTERS)
-        if request_id := _context_value("request_id"):
+        request_id, _ = _request_ids(record)
+        if request_id:
             line += f"  [{request_id[:8]}]"
         traceback = _traceback(record.exc_info).split("\n") if record.exc_info else []
         return "\n    ".join([line, *(part.translate(CONTROL_CHARACTERS) for part in traceback)])
@@ -90,8 +92,14 @@ def _traceback(exc_info: Any) -> str:
     return format_traceback(exc_info[1]) if exc_info[1] else ""
 
 
-def _context_value(name: str) -> str | None:
-    return g.get(name) if has_app_context() else None
+def _request_ids(record: logging.LogRecord) -> tuple[str | None, str | None]:
+    """Return the ids of a batched record, which another thread formats, or of the current request."""
+    return vars(record).get("request_ids") or request_ids()
+
+
+def request_ids() -> tuple[str | None, str | None]:
+    """Return the request id and the trace id of the current request."""
+    return (g.get("request_id"), g.get("trace_id")) if has_app_context() else (None, None)
 
 
 def init_app(app: Flask) -> None:
@@ -121,7 +129,11 @@ def _print_command_exception(kind: type[BaseException], error: BaseException, tr
 def dict_config(level: str, log_format: str, file: str = "", release: str = "unknown") -> dict[str, Any]:
     """Return the logging.config dictionary, for the application and for Gunicorn."""
     handlers: dict[str, Any] = {
-        "stderr": {"class": "app.observability.log_handlers.StderrHandler", "formatter": log_format}
+        "stderr": {
+            "class": "app.observability.log_handlers.StderrHandler",
+            "formatter": log_format,
+            "batched": ["app.request"],
+        }
     }
     if file:
         handler_class = "app.observability.log_handlers.LogFileHandler"

@@ -11,8 +11,11 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
+from flask import g
 
+from app.observability import log_handlers
 from app.observability.log_handlers import LogFileHandler, StderrHandler
+from app.observability.logging import JSONFormatter
 from tests.support.helpers import ROOT, wait_for
 
 # Forks as Gunicorn does; one line in ten is longer than a pipe accepts atomically, and than a file's buffer.
@@ -53,6 +56,23 @@ for _ in range(500):
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 log.error("after %s", "z" * 80)
 print(json.dumps(reports))
+"""
+
+
+# Forks while a record waits.
+FORK = """
+import logging, os
+from app.observability.log_handlers import StderrHandler
+handler = StderrHandler(["request"])
+logging.getLogger().addHandler(handler)
+logging.getLogger().setLevel("INFO")
+handler.start_batching()
+logging.getLogger("request").info("parent")
+if not (child := os.fork()):
+    logging.getLogger("request").info("child")
+    logging.shutdown()
+    os._exit(0)
+os.waitpid(child, 0)
 """
 
 
@@ -100,8 +120,17 @@ def pipe(monkeypatch):
 def stderr_log(pipe):  # noqa: ARG001 - the handler takes sys.stderr when it is made
     """A logger that writes to the pipe alone."""
     log = logging.Logger("shop")  # noqa: LOG001 - no other test knows it
-    log.addHandler(StderrHandler())
-    return log
+    log.addHandler(StderrHandler(batched=["shop"]))
+    yield log
+    log.handlers[0].stream = None  # its thread lives on, and the next test may reuse the descriptor
+
+
+@pytest.fixture
+def batching_log(stderr_log, monkeypatch):
+    """That logger, whose records wait for a minute."""
+    monkeypatch.setattr(log_handlers, "DELAY_S", 60)
+    stderr_log.handlers[0].start_batching()
+    return stderr_log
 
 
 @pytest.fixture
@@ -120,14 +149,72 @@ def file_log(tmp_path):
         handler.close()
 
 
-def test_line_is_written_at_once(stderr_log, pipe):
-    """A line is in the pipe when the call returns, so a killed process loses none."""
+def test_without_batching(stderr_log, pipe):
+    """Before batching starts a line is in the pipe when the call returns, as the process may fork or end."""
     stderr_log.info("one")
     assert pipe.lines() == ["one"]
 
 
+def test_batching(stderr_log, pipe):
+    """Batched lines are written in order after a moment."""
+    stderr_log.handlers[0].start_batching()
+    for batch in ("first", "second"):
+        stderr_log.info(batch)
+        assert batch not in pipe.lines()
+        stderr_log.info("%s again", batch)
+        wait_for(lambda expected=f"{batch} again": pipe.lines()[-1] == expected)
+    assert pipe.lines() == ["first", "first again", "second", "second again"]
+
+
+def test_warning_does_not_wait(batching_log, pipe):
+    """A warning is written at once, after the waiting lines."""
+    batching_log.info("one")
+    assert pipe.lines() == []
+    batching_log.warning("two")
+    assert pipe.lines() == ["one", "two"]
+
+
+def test_other_logger_does_not_wait(batching_log, pipe):
+    """A record of a logger that is not batched is written at once."""
+    record = {"msg": "one", "name": "gunicorn.error", "levelno": logging.INFO}
+    batching_log.handlers[0].handle(logging.makeLogRecord(record))
+    assert pipe.lines() == ["one"]
+
+
+def test_full_batch_does_not_wait(batching_log, pipe):
+    """A full batch is written at once."""
+    for _ in range(log_handlers.MAX_BUFFERED + 1):
+        batching_log.info("x" * 300)
+    assert len(pipe.lines()) == log_handlers.MAX_BUFFERED + 1
+
+
+def test_flush_writes_batch(batching_log, pipe):
+    """Waiting lines are written when the process ends."""
+    batching_log.info("one")
+    batching_log.handlers[0].flush()
+    assert pipe.lines() == ["one"]
+
+
+def test_batched_line_has_request_id(batching_log, pipe, app):
+    """A batched line has the ids of its request, which has ended when another thread formats it."""
+    batching_log.handlers[0].setFormatter(JSONFormatter("r1"))
+    with app.test_request_context():
+        app.preprocess_request()
+        batching_log.info("one")
+        request_id = g.request_id
+    batching_log.handlers[0].flush()
+    (line,) = pipe.lines()
+    assert json.loads(line)["request_id"] == request_id
+
+
+def test_fork_leaves_batch_to_parent():
+    """The parent alone writes the lines that waited when it forked."""
+    assert sorted(run(FORK)[1].splitlines()) == ["child", "parent"]
+
+
 def test_threads_share_stderr(stderr_log, pipe):
     """Threads that log at the same time lose no line and mix none."""
+    stderr_log.handlers[0].start_batching()
     texts = [[f"{thread} {number} {'x' * number}" for number in range(100)] for thread in range(4)]
     threads = [threading.Thread(target=lambda mine: [stderr_log.info(text) for text in mine], args=(t,)) for t in texts]
     for thread in threads:
@@ -192,6 +279,15 @@ def test_unformattable_record_costs_its_line(handler_class, tmp_path, monkeypatc
     handler = handler_class() if handler_class is StderrHandler else handler_class(str(tmp_path / "app.log"))
     handler.handle(logging.makeLogRecord({"msg": "%z", "args": (1,)}))
     handler.close()
+
+
+def test_unformattable_record_spares_its_batch(batching_log, pipe, monkeypatch):
+    """The other records of a batch are written."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    for text in ("one", "%z", "two"):
+        batching_log.info(text, *[1] * (text == "%z"))
+    batching_log.handlers[0].flush()
+    assert pipe.lines() == ["one", "two"]
 
 
 @pytest.mark.guarantee("Processes that share a log write whole lines only, also while logrotate renames the file")
