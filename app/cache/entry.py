@@ -1,5 +1,6 @@
 """A cached response: its bytes and headers, and until when it is valid."""
 
+import functools
 import json
 import math
 import random
@@ -26,7 +27,7 @@ class Entry(NamedTuple):
     def unpack(cls, packed: bytes) -> "Entry":
         """Return the entry that `pack` serialised."""
         head, _, body = packed.partition(b"\n")
-        return cls(body, *json.loads(head))
+        return cls(body, *_parse(head))
 
     def should_refresh(self, now: float) -> bool:
         """Whether the entry has expired or, at random, is about to: the costlier it was, the earlier.
@@ -43,3 +44,9 @@ class Entry(NamedTuple):
         if not any(name == "Content-Type" for name, _ in self.headers):
             del response.headers["Content-Type"]
         return response
+
+
+@functools.lru_cache(maxsize=256)  # every hit of an entry needs the same one
+def _parse(head: bytes) -> tuple[list[list[str]], list[str], float, float]:
+    headers, versions, fresh_until, cost = json.loads(head)
+    return headers, versions, fresh_until, cost

@@ -42,7 +42,6 @@ class CircuitBreaker:
         *,
         trip_on: tuple[type[Exception], ...] = (),
         ignore: tuple[type[Exception], ...] = (),
-        count_success: bool = True,
     ) -> Iterator[None]:
         """Run the block, or raise CircuitOpenError. Count FAILURE against the backend; any other error is a success.
 
@@ -50,8 +49,6 @@ class CircuitBreaker:
         a call succeeded within the last PAUSE seconds.
 
         IGNORE errors were raised before the backend was called, so they count as neither.
-
-        COUNT_SUCCESS is false for a block that may end without calling the backend.
         """
         self._admit()
         try:
@@ -62,11 +59,9 @@ class CircuitBreaker:
         except ignore:
             raise
         except Exception:
-            if count_success:
-                self._record_success()
-            raise
-        if count_success:
             self._record_success()
+            raise
+        self._record_success()
 
     def _record_failure(self, *, trip: bool) -> None:
         with self.lock:
