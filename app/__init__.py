@@ -13,12 +13,12 @@ from app.observability import http_metrics, logging, metrics, metrics_endpoint, 
 
 # A request passes these modules from top to bottom, and its response from bottom to top.
 WSGI_MIDDLEWARE = (
-    metrics_endpoint.init_app,
-    http_metrics.init_app,
-    proxy.init_app,
-    sentry.add_middleware,
-    tracing.add_middleware,
-    access_log.add_middleware,
+    metrics_endpoint,
+    http_metrics,
+    proxy,
+    sentry,
+    tracing,
+    access_log,
 )
 EXTENSIONS = (
     logging,
@@ -50,6 +50,6 @@ def create_app(environment: str | None = None, environ: Mapping[str, str] = os.e
     # Hooks run in the order of their registration, but each WSGI middleware wraps those before it.
     for extension in EXTENSIONS:
         extension.init_app(app)
-    for add_middleware in reversed(WSGI_MIDDLEWARE):
-        add_middleware(app)
+    for middleware in reversed(WSGI_MIDDLEWARE):
+        middleware.add_middleware(app)
     return app

@@ -4,7 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 
-def init_app(app: Flask) -> None:
+def add_middleware(app: Flask) -> None:
     """Trust X-Forwarded-For and X-Forwarded-Proto from the configured number of proxies, and no other header."""
     if hops := app.config["TRUSTED_PROXIES"]:
         proxy_fix = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0, x_port=0, x_prefix=0)

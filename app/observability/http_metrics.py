@@ -24,7 +24,7 @@ Environ = dict[str, Any]
 WSGIApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-def init_app(app: Flask) -> None:
+def add_middleware(app: Flask) -> None:
     """Add the middleware, unless METRICS=off."""
     if app.config["METRICS"]:
         app.request_class = RoutedRequest

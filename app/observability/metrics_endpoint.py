@@ -17,7 +17,7 @@ from app.observability.http_metrics import Environ, WSGIApplication
 PATH = "/metrics"
 
 
-def init_app(app: Flask) -> None:
+def add_middleware(app: Flask) -> None:
     """Add the endpoint, unless METRICS=off."""
     if app.config["METRICS"]:
         app.wsgi_app = MetricsEndpoint(app.wsgi_app)  # type: ignore[method-assign]
