@@ -220,7 +220,7 @@ def data(tmp_path_factory, one):
     with contextlib.ExitStack() as servers:
         server = set_up(servers, tmp_path_factory.mktemp("server"), one, {})
         server.ops("deploy", one)
-        wait_for(lambda: not any(server.backup_faults()), seconds=60)
+        wait_for(lambda: not any(server.backup_errors()), seconds=60)
         yield server
 
 

@@ -50,12 +50,12 @@ def small_disk(data):
     docker("rm", "--force", name)
     docker("volume", "rm", name)
     data.ops("backup")
-    wait_for(lambda: not data.backup_faults(), seconds=60)
+    wait_for(lambda: not data.backup_errors(), seconds=60)
 
 
 def test_full_disk_stops_only_backups(data, small_disk):
     """A full backup disk is reported and stops backups, but no write; they catch up once it has space."""
-    wait_for(lambda: not data.backup_faults() and len(names(data)) == 2, seconds=60)
+    wait_for(lambda: not data.backup_errors() and len(names(data)) == 2, seconds=60)
     small_disk("dd if=/dev/zero of=/disk/filler bs=1M count=400 status=none || true")
     with Writer(data, data.token()) as writer:
         wait_for(lambda: "must stay free" in jobs(data)["wal"].get("error", ""), seconds=60)
@@ -63,7 +63,7 @@ def test_full_disk_stops_only_backups(data, small_disk):
         assert (done.returncode, "must stay free" in done.stdout) == (1, True), done.stdout
         assert "must stay free" in jobs(data)["dump"]["error"]
         assert "FAILING since" in data.ops("status").stdout
-        assert not data.is_well("backup")
+        assert not data.is_healthy("backup")
         writer.more()
         assert writer.refused == []
         small_disk("rm /disk/filler")

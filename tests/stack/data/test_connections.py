@@ -31,10 +31,10 @@ pytestmark = pytest.mark.timeout(600)
 class FullLoad(Load):
     """Clients that send uncached requests without a pause."""
 
-    patience = 30  # an overloaded server may be slow
+    timeout = 30  # an overloaded server may be slow
 
     def __init__(self, server):
-        super().__init__(server.https, HOST, server.token(), keeping=CLIENTS, fresh=0, rate=1e6, choose=uncached())
+        super().__init__(server.https, HOST, server.token(), keep_alive=CLIENTS, fresh=0, rate=1e6, choose=uncached())
 
 
 def uncached():
@@ -195,7 +195,7 @@ def test_deploy_with_too_many_connections_is_refused(site, one):
     before = site.status()
     with (
         settings(site, WEB_REPLICAS=8, GUNICORN_THREADS=16),
-        Load(site.https, HOST, site.token(), keeping=2, fresh=1, rate=10) as load,
+        Load(site.https, HOST, site.token(), keep_alive=2, fresh=1, rate=10) as load,
     ):
         done = site.ops("deploy", one, check=False)
     after = site.status()
@@ -285,9 +285,9 @@ def test_pgbouncer_least_privilege(site):
 @pytest.mark.usefixtures("pooled")
 def test_pgbouncer_health_check(site):
     """PgBouncer is healthy only while Postgres is available through it."""
-    assert site.is_well("pgbouncer")
+    assert site.is_healthy("pgbouncer")
     site.compose("stop", "db")
-    assert not site.is_well("pgbouncer")
+    assert not site.is_healthy("pgbouncer")
     site.compose("start", "db")
-    wait_for(lambda: site.is_well("pgbouncer"), seconds=60, pause=1)
+    wait_for(lambda: site.is_healthy("pgbouncer"), seconds=60, pause=1)
     wait_for(lambda: site.ask(new_list(), headers=PAST_NGINX).status == 200)

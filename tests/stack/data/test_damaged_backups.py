@@ -55,7 +55,7 @@ def paths(data):
     segments = shell(data, "ls -d $0/wal/*", lineage).splitlines()
     yield {"dump": dump, "base": base, "full": full, "segment": segments[-3], "partial": segments[-1]}
     data.compose("start", "wal-receiver")
-    wait_for(lambda: not data.backup_faults(), seconds=30)
+    wait_for(lambda: not data.backup_errors(), seconds=30)
 
 
 @contextlib.contextmanager

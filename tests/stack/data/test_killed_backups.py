@@ -50,7 +50,7 @@ def test_killed_backups(data):
         data.compose("exec", "-T", "backup", "bash", "-c", "ls -d /backups/*/.2* /backups/*-*/base/.2* || true").stdout
         == ""
     )
-    wait_for(lambda: not data.backup_faults(), seconds=30)
+    wait_for(lambda: not data.backup_errors(), seconds=30)
 
 
 def kill_at(step, process):

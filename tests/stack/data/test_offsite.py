@@ -85,7 +85,7 @@ def test_restore_on_another_machine(data, repository, new_server, one):
     other.ops("deploy", one)
     docker("network", "connect", f"{other.name}_frontend", repository.name)
     repository.configure(other)
-    other.give_secret("restic_password", (data.folder / "secrets/restic_password").read_text())
+    other.write_secret("restic_password", (data.folder / "secrets/restic_password").read_text())
     done = other.ops("restore", "--offsite", "--yes")
     assert "Restored:" in done.stdout
     assert lost(other, writer) == []
@@ -115,7 +115,7 @@ def test_stopped_copy_releases_its_lock(data, repository):
 def test_wrong_password(data):
     """A wrong password is reported with its file; the live database is untouched."""
     right = (data.folder / "secrets/restic_password").read_text()
-    data.give_secret("restic_password", "wrong")
+    data.write_secret("restic_password", "wrong")
     data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite-copy")
     try:
         done = data.ops("restore", "--offsite", "--yes", check=False)
@@ -124,7 +124,7 @@ def test_wrong_password(data):
         wait_for(lambda: message in offsite_status(data).get("error", ""), seconds=60)
         assert data.ask("/api/products?limit=1").status == 200
     finally:
-        data.give_secret("restic_password", right)
+        data.write_secret("restic_password", right)
         data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite-copy")
     wait_for(lambda: "error" not in offsite_status(data), seconds=60)
 

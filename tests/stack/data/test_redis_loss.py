@@ -161,7 +161,7 @@ def token(site):
 @pytest.fixture
 def load(site, token):
     """Yield a light load of writes and of reads that bypass nginx' cache."""
-    with Load(site.https, HOST, token, keeping=2, fresh=1, rate=10) as load:
+    with Load(site.https, HOST, token, keep_alive=2, fresh=1, rate=10) as load:
         wait_for(lambda: load.report.total > 20)
         yield load
 
@@ -178,7 +178,7 @@ def test_lost_cache(site, cache, load, figure, how):
     figure(f"redis-cache, {how.__name__}: {load.report}")
     assert load.report.failures == []
     assert load.report.slowest < SLOWEST
-    assert {("GET", 200), ("POST", 201)} == set(load.report.answers)
+    assert {("GET", 200), ("POST", 201)} == set(load.report.responses)
     wait_for(lambda: outcome(site, load.token).startswith("app; hit"))
 
 

@@ -15,7 +15,7 @@ def posts(data, image):
     """Configure the webhook; yield a function that returns the posted texts."""
     listener, settings = Listener(data, image), data.folder / ".env"
     before = settings.read_text()
-    data.give_secret("webhook_url", listener.url("/hook"))
+    data.write_secret("webhook_url", listener.url("/hook"))
     settings.write_text(f"{before}COMPOSE_PROFILES=webhook\nWEBHOOK_SECONDS=1\n")
     data.compose("up", "--detach", "--no-deps", "backup-webhook")
     yield lambda: [json.loads(body)["text"] for body in listener.received_texts("/hook")]

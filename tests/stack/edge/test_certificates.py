@@ -48,7 +48,7 @@ def placeholder(site):
 @pytest.fixture(scope="module")
 def load(site):
     """A light load from before the first certificate to the end."""
-    with Load(site.https, HOST, site.token(), keeping=3, fresh=2, rate=10) as load:
+    with Load(site.https, HOST, site.token(), keep_alive=3, fresh=2, rate=10) as load:
         yield load
 
 
@@ -133,7 +133,7 @@ def test_failed_renewal_is_reported(site, authority):
         assert "FAILING since" in site.ops("status").stdout
         assert '"level": "ERROR", "logger": "certificates"' in logs(site, "certbot")
         assert "\ncertificate_renewal_failing 1\n" in metrics(site)
-        assert not site.is_well("certbot")
+        assert not site.is_healthy("certbot")
         assert site.ask("/health").status == 200
         failed = site.ops("certificates", "--force", check=False)
         assert failed.returncode == 1

@@ -32,8 +32,8 @@ def monitored(tmp_path_factory, one):
 def listener(monitored, image):
     """Return the receiver of notifications and of the heartbeat."""
     listener = Listener(monitored, image)
-    monitored.give_secret("webhook_url", listener.url("/hook"))
-    monitored.give_secret("heartbeat_url", listener.url("/heartbeat"))
+    monitored.write_secret("webhook_url", listener.url("/hook"))
+    monitored.write_secret("heartbeat_url", listener.url("/heartbeat"))
     yield listener
     listener.destroy()
 
@@ -48,6 +48,6 @@ def monitoring(monitored, listener):
     monitoring = Monitoring(monitored.settings["PROMETHEUS_PORT"], monitored.settings["ALERTMANAGER_PORT"])
     with light_load(monitored):
         wait_for(lambda: {job for job, _ in monitoring.healthy_targets()} == {*OTHERS, "web"}, seconds=60, pause=1)
-        wait_for(lambda: monitoring.query(ERROR_RATIO) and not monitored.backup_faults(), seconds=60, pause=1)
+        wait_for(lambda: monitoring.query(ERROR_RATIO) and not monitored.backup_errors(), seconds=60, pause=1)
         monitoring.await_no_alerts(180)
     return monitoring

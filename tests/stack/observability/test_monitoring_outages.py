@@ -91,7 +91,7 @@ def test_cache_unavailable(monitoring, monitored, listener):
 def test_postgres_unavailable(monitoring, monitored, listener):
     """Without Postgres one page is sent; it inhibits the alerts for errors and for the circuit breaker."""
     consequences = {"ErrorBudgetBurnFast", "CircuitBreakerOpen"}
-    load = Load(monitored.https, HOST, monitored.token(), keeping=4, fresh=2, rate=10)
+    load = Load(monitored.https, HOST, monitored.token(), keep_alive=4, fresh=2, rate=10)
     with stopped(monitored, "db"), load:
         monitoring.await_alert("PostgresDown", severity="page")
         monitoring.await_alert("ErrorBudgetBurnFast", severity="page")
@@ -109,7 +109,7 @@ def test_connection_pool_exhausted(monitoring, monitored, listener):
     session.stdin.flush()
     try:
         read = Request("GET", f"/api/products/{number}")
-        with Load(monitored.https, HOST, token, keeping=10, fresh=0, rate=20, choose=lambda _turn: read):
+        with Load(monitored.https, HOST, token, keep_alive=10, fresh=0, rate=20, choose=lambda _turn: read):
             monitoring.await_alert("DatabasePoolExhausted")
             monitoring.await_alert("WorkerThreadsSaturated")
             await_notification(listener, "DatabasePoolExhausted")
@@ -157,7 +157,7 @@ def test_backends_hang(monitoring, monitored, listener):
 
     Redis' exporter times out and reports it; that of Postgres hangs with it and is down itself.
     """
-    load = Load(monitored.https, HOST, monitored.token(), keeping=4, fresh=2, rate=10)
+    load = Load(monitored.https, HOST, monitored.token(), keep_alive=4, fresh=2, rate=10)
     with paused(monitored, "db", "redis-cache"), load:
         assert "redis_up 0" in scrape(monitored, "redis-exporter:9121/scrape?target=redis://redis-cache:6379")
         monitoring.await_alert("CircuitBreakerOpen", backend="postgres", severity="page")

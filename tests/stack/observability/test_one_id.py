@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.stack.broken import appended
+from tests.support.stack.broken import append_to
 from tests.support.stack.listener import Listener
 
 SECRET = "hunter2-canary"
-FAULTY = appended(
+FAULTY = append_to(
     "/srv/wsgi.py",
     """
 from flask import current_app

@@ -1,4 +1,4 @@
-"""Releases that must not reach users, each under a light load: the old one serves, and ops says what it saw."""
+"""Broken releases under a light load: the old release keeps its traffic, and ops prints the cause."""
 
 from collections import Counter
 from contextlib import contextmanager
@@ -7,30 +7,30 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.stack.broken import BROKEN, LOCKED, answers
+from tests.support.stack.broken import BROKEN, LOCKED, respond_with
 from tests.support.stack.load import Load
 from tests.support.stack.server import HOST
 
-SLOWEST = 2.0  # seconds; more than the application gives a statement
-NOWHERE = "sha256:" + "0" * 64
-SMOKE = {"answers 500": pytest.mark.smoke}
+SLOWEST = 2.0  # seconds; longer than the application's statement timeout
+UNKNOWN = "sha256:" + "0" * 64
+SMOKE = {"responds with 500": pytest.mark.smoke}
 
 
 @pytest.fixture(scope="module")
 def load(server):
-    """Return a light load on the server, from the first test to the last."""
-    with Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=10) as load:
+    """A light load on the server for all tests."""
+    with Load(server.https, HOST, server.token(), keep_alive=2, fresh=1, rate=10) as load:
         yield load
 
 
 @pytest.fixture
 def attempt(server, load):
-    """Return a function that runs an ops command, and returns what came of it and what users saw meanwhile."""
+    """Return a function that runs an ops command and returns its result and what the load saw meanwhile."""
 
     def run(*words):
-        failed, met, before = len(load.report.failures), Counter(load.report.releases), server.status()
+        failed, releases, before = len(load.report.failures), Counter(load.report.releases), server.status()
         done = server.ops(*words, check=False)
-        seen = wait_for(lambda: load.report.releases - met)  # at least one user has asked
+        seen = wait_for(lambda: load.report.releases - releases)  # at least one more request
         return SimpleNamespace(
             code=done.returncode,
             output=done.stdout,
@@ -43,39 +43,38 @@ def attempt(server, load):
     return run
 
 
-def assert_nothing_changed(tried):
-    """Users met the release that serves and no other, without a failure, and it alone runs."""
-    colour = tried.before["active_colour"]
-    assert tried.failures == []
-    assert tried.releases == {tried.before["colours"][colour]["release"]}
+def assert_nothing_changed(result):
+    """The load saw only the active release and no failure, and nothing else runs."""
+    colour = result.before["active_colour"]
+    assert result.failures == []
+    assert result.releases == {result.before["colours"][colour]["release"]}
     kept = ("active_colour", "canary_percent", "outside", "under_way", "interrupted", "services")
-    assert {name: tried.after[name] for name in kept} == {name: tried.before[name] for name in kept}
-    assert tried.after["colours"][colour] == tried.before["colours"][colour]
-    idle = next(colours for name, colours in tried.after["colours"].items() if name != colour)
+    assert {name: result.after[name] for name in kept} == {name: result.before[name] for name in kept}
+    assert result.after["colours"][colour] == result.before["colours"][colour]
+    idle = next(colours for name, colours in result.after["colours"].items() if name != colour)
     assert not [state for state in idle["containers"] if state.startswith(("running", "restarting"))]
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SMOKE.get(name, ())) for name in BROKEN])
-def test_a_broken_release_is_stopped_before_users_meet_it(attempt, registry, name):
-    """It stops at the step that finds the fault, with 1 and what was seen; no user has met it."""
+def test_broken_release(attempt, registry, name):
+    """A broken release fails the step that finds the fault, with its cause, and gets no traffic."""
     broken, release = BROKEN[name], name.replace(" ", "-")
-    tried = attempt("deploy", registry.release(release, *broken.lines), *broken.options)
-    assert tried.code == 1, tried.output
-    assert [text for text in (*broken.says, f"deploy stopped at “{broken.step}”") if text not in tried.output] == [], (
-        tried.output
-    )
-    assert_nothing_changed(tried)
-    last = tried.after["history"][-1]
+    result = attempt("deploy", registry.release(release, *broken.lines), *broken.options)
+    assert result.code == 1, result.output
+    messages = (*broken.messages, f"deploy stopped at “{broken.step}”")
+    assert [text for text in messages if text not in result.output] == [], result.output
+    assert_nothing_changed(result)
+    last = result.after["history"][-1]
     assert (last["release"], last["result"], last["step"]) == (release, "failed", broken.step)
 
 
 def refused(registry):
-    """Return what is not even begun: the words of the command, its exit code, and what is said."""
+    """Return releases that are refused: the arguments, the exit code and the message."""
     good = registry.release("refused")
     return {
         "a tag": (["deploy", f"{registry.repository}:refused"], 2, "has no digest"),
         "another commit": (["deploy", good, "--release", "0ther"], 2, "The image is of release refused, not 0ther"),
-        "a digest that the registry has not": (["deploy", f"{registry.repository}@{NOWHERE}"], 1, "not found"),
+        "a digest that the registry has not": (["deploy", f"{registry.repository}@{UNKNOWN}"], 1, "not found"),
         "an image without a bundle": (
             ["deploy", registry.release("empty", "RUN rm -r /srv/bundle")],
             2,
@@ -91,7 +90,7 @@ def refused(registry):
 
 @pytest.fixture(scope="module")
 def refusals(registry):
-    """Return them, made once."""
+    """The refused releases, built once."""
     return refused(registry)
 
 
@@ -105,18 +104,18 @@ def refusals(registry):
         "an image whose ops cannot be read",
     ],
 )
-def test_what_is_no_good_release_is_not_begun(attempt, refusals, name):
-    """It is refused with the reason before anything is changed, and the history is as it was."""
-    words, code, says = refusals[name]
-    tried = attempt(*words)
-    assert (tried.code, says in tried.output) == (code, True), tried.output
-    assert_nothing_changed(tried)
-    assert tried.after["history"] == tried.before["history"]
+def test_refused_release(attempt, refusals, name):
+    """A refused release changes nothing, not even the history."""
+    words, code, message = refusals[name]
+    result = attempt(*words)
+    assert (result.code, message in result.output) == (code, True), result.output
+    assert_nothing_changed(result)
+    assert result.after["history"] == result.before["history"]
 
 
 @contextmanager
 def reader(server):
-    """Have a session that has read products, and whose transaction does not end."""
+    """Hold a transaction that has read products."""
     with server.psql() as session:
         session.stdin.write("BEGIN; SELECT 'has read' FROM (SELECT count(*) FROM products) AS p;\n")
         assert session.stdout.readline().strip() == "has read"
@@ -124,40 +123,43 @@ def reader(server):
         session.stdin.close()
 
 
-def test_a_migration_that_gets_no_lock_gives_way(attempt, server, load, registry):
-    """It does not make users wait behind a forgotten transaction: it gives up in time, and names who holds the lock."""
+def test_migration_without_its_lock(attempt, server, load, registry):
+    """A migration that gets no lock fails in time, names the holder, and keeps no request waiting."""
     image = registry.release("locked", LOCKED)
     with reader(server):
-        tried = attempt("deploy", image)
-    assert (tried.code, tried.after["history"][-1]["step"]) == (1, "migrate"), tried.output
-    assert "could not obtain a lock within 0.625 s, 3 times" in tried.output
-    assert "role postgres" in tried.output
-    assert "holds products" in tried.output
+        result = attempt("deploy", image)
+    assert (result.code, result.after["history"][-1]["step"]) == (1, "migrate"), result.output
+    assert "could not obtain a lock within 0.625 s, 3 times" in result.output
+    assert "role postgres" in result.output
+    assert "holds products" in result.output
     assert load.report.slowest < SLOWEST
-    assert_nothing_changed(tried)
+    assert_nothing_changed(result)
 
 
-def test_a_canary_that_fails_its_users_is_taken_back(attempt, server, load, registry):
-    """One that answers 500 to writes alone gets its share of the users at most, and none after it has stopped."""
-    image = registry.release("fails-writes", answers("flask.request.method == 'POST'", 500))
-    begun = load.report.total
-    tried = attempt("deploy", image, "--canary", "30", "--for", "10", "--budget", "1")
-    assert tried.code == 1
-    assert "the canary exceeded its error budget of 1 %" in tried.output
-    assert "deploy stopped at “canary”" in tried.output
-    assert tried.releases == {server.release(), "fails-writes"}
-    assert tried.failures
-    assert all(" POST " in failure and ": 500 " in failure for failure in tried.failures)
-    assert len(tried.failures) < 0.3 * (load.report.total - begun)
-    assert (tried.after["active_colour"], tried.after["canary_percent"]) == (tried.before["active_colour"], 0)
-    failed, asked = len(load.report.failures), load.report.total
-    wait_for(lambda: load.report.total > asked + 60)
+def test_failing_canary(attempt, server, load, registry):
+    """A canary that fails writes gets at most its share, and none after it was taken back."""
+    image = registry.release("fails-writes", respond_with("flask.request.method == 'POST'", 500))
+    before = load.report.total
+    result = attempt("deploy", image, "--canary", "30", "--for", "10", "--budget", "1")
+    assert result.code == 1
+    assert "the canary exceeded its error budget of 1 %" in result.output
+    assert "deploy stopped at “canary”" in result.output
+    assert result.releases == {server.release(), "fails-writes"}
+    assert result.failures
+    assert all(" POST " in failure and ": 500 " in failure for failure in result.failures)
+    assert len(result.failures) < 0.3 * (load.report.total - before)
+    assert (result.after["active_colour"], result.after["canary_percent"]) == (
+        result.before["active_colour"],
+        0,
+    )
+    failed, sent = len(load.report.failures), load.report.total
+    wait_for(lambda: load.report.total > sent + 60)
     assert len(load.report.failures) == failed
 
 
-def test_the_next_good_release_reaches_users(attempt, server, registry):
-    """After all these a good release is deployed as if nothing had been."""
-    tried = attempt("deploy", registry.release("good"))
-    assert tried.code == 0, tried.output
-    assert tried.failures == []
+def test_next_release(attempt, server, registry):
+    """After all these failures, a good release is deployed."""
+    result = attempt("deploy", registry.release("good"))
+    assert result.code == 0, result.output
+    assert result.failures == []
     assert server.release() == "good"

@@ -135,7 +135,7 @@ def drill(new_server, registry, one, figure):
     fill(server)
     figure(f"a table of {ROWS:,} rows, filled in {time.monotonic() - begun:.0f} s")
     first = int(server.sql("SELECT min(id) FROM products")[0])
-    with Load(server.https, HOST, server.token(), keeping=3, fresh=1, rate=10, choose=Shop(first).choose) as load:
+    with Load(server.https, HOST, server.token(), keep_alive=3, fresh=1, rate=10, choose=Shop(first).choose) as load:
         wait_for(lambda: load.report.total > 100, seconds=60)
         seen = deploy(server, release)
     seen.report, seen.first = load.report, first

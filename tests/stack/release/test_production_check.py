@@ -19,7 +19,7 @@ def site(new_server, one):
     """A healthy server with fresh backups."""
     server = new_server()
     server.ops("deploy", one)
-    wait_for(lambda: not any(server.backup_faults()), seconds=90, pause=0.5)
+    wait_for(lambda: not any(server.backup_errors()), seconds=90, pause=0.5)
     wait_for(lambda: set(server.status()["services"].values()) == {"healthy"}, seconds=120, pause=0.5)
     return server
 

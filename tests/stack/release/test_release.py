@@ -1,4 +1,4 @@
-"""Releases under load: users notice nothing of a deploy, a migration, a rollback or a canary, and lose nothing."""
+"""Releases under load: no request fails during a deploy, a migration, a rollback or a canary, and no write is lost."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from tests.support.stack.server import HOST, steps
 REQUESTS = 30_000
 SLOWEST = 2.0  # seconds
 ROLLBACK = 10.0  # seconds
-FEW = 40  # five for each client; an outage of half a second would be more
+FEW = 40  # five for each client; an outage of half a second causes more
 pytestmark = [pytest.mark.timeout(600), pytest.mark.smoke]
 
 MIGRATION = f'''
@@ -31,17 +31,17 @@ END
 
 
 @pytest.fixture(scope="module")
-def drill(new_server, registry, one, figure):
-    """Do everything that a release can be, under one constant load, and return what was seen."""
+def exercise(new_server, registry, one, figure):
+    """Run every kind of release under one constant load; return the results."""
     two = registry.release("two")
     three, four = (registry.release(name, MIGRATION) for name in ("three", "four"))
     server = new_server(replicas=2)
     server.ops("deploy", one)
-    seen = SimpleNamespace(server=server, outputs={}, serving={})
+    seen = SimpleNamespace(server=server, outputs={}, releases={})
 
     def act(name, *words):
         seen.outputs[name] = server.ops(*words).stdout
-        seen.serving[name] = server.release()
+        seen.releases[name] = server.release()
 
     with Load(server.https, HOST, server.token()) as load:
         act("deploy", "deploy", two)
@@ -54,7 +54,7 @@ def drill(new_server, registry, one, figure):
         wait_for(lambda: load.report.total >= REQUESTS, seconds=200, pause=0.5)
     seen.report = load.report
     figure(f"under load: {load.report}")
-    figure(f"answers of /health/version by release: {dict(load.report.releases)}")
+    figure(f"responses of /health/version by release: {dict(load.report.releases)}")
     for name, output in seen.outputs.items():
         took = steps(output)
         figure(f"{name}: {sum(took.values()):.1f} s ({', '.join(f'{step} {took[step]:.1f}' for step in took)})")
@@ -62,29 +62,29 @@ def drill(new_server, registry, one, figure):
 
 
 def written(server, report):
-    """Return the SKUs that a load has written, as the database has them."""
+    """Return the SKUs that a load wrote, from the database."""
     prefix = report.created[0].partition("-")[0]
     return server.sql(f"SELECT sku FROM products WHERE sku LIKE '{prefix}-%'")
 
 
-def test_no_request_fails(drill):
-    """Of 30,000 requests and more, during every kind of release, not one fails."""
-    assert drill.report.failures == []
-    assert drill.report.total >= REQUESTS
+def test_no_request_fails(exercise):
+    """No request of at least 30,000 fails."""
+    assert exercise.report.failures == []
+    assert exercise.report.total >= REQUESTS
 
 
-def test_no_request_waits_long(drill):
-    """The slowest answer is there within two seconds."""
-    assert drill.report.slowest <= SLOWEST
+def test_no_slow_request(exercise):
+    """The slowest response takes at most two seconds."""
+    assert exercise.report.slowest <= SLOWEST
 
 
-def test_each_write_is_there_once(drill):
-    """Every product whose POST was answered 201 is in the database, once."""
-    assert sorted(written(drill.server, drill.report)) == sorted(drill.report.created)
+def test_no_lost_write(exercise):
+    """Each product with a 201 is in the database exactly once."""
+    assert sorted(written(exercise.server, exercise.report)) == sorted(exercise.report.created)
 
 
-def test_users_met_every_release(drill):
-    """Each step has put the release before users that it was to: the load did not pass it by."""
+def test_active_release(exercise):
+    """After each command the expected release is active, and the load saw every release."""
     wanted = {
         "deploy": "two",
         "deploy with a migration": "three",
@@ -92,27 +92,27 @@ def test_users_met_every_release(drill):
         "promote": "four",
         "abort": "four",
     }
-    assert {name: drill.serving[name] for name in wanted} == wanted
-    assert set(drill.report.releases) == {"one", "two", "three", "four"}
+    assert {name: exercise.releases[name] for name in wanted} == wanted
+    assert set(exercise.report.releases) == {"one", "two", "three", "four"}
 
 
-def test_the_migration_was_applied(drill):
-    """The schema has what the migration adds, though the release that brought it was rolled back."""
-    assert drill.server.sql("SELECT version_num FROM alembic_version") == ["0a11ce5eed01"]
+def test_migration(exercise):
+    """The migration stays applied after the rollback of its release."""
+    assert exercise.server.sql("SELECT version_num FROM alembic_version") == ["0a11ce5eed01"]
 
 
-def test_only_one_colour_is_left_running(drill):
-    """At the end the release that serves runs, and the one before is kept, stopped."""
-    status = drill.server.status()
+def test_idle_colour(exercise):
+    """At the end the active release runs, and the previous one is stopped."""
+    status = exercise.server.status()
     idle = next(colour for colour in status["colours"] if colour != status["active_colour"])
     assert status["colours"][status["active_colour"]]["containers"] == ["running healthy"] * 2
     assert status["colours"][idle]["containers"] == ["exited"] * 2
 
 
 @pytest.fixture(scope="module")
-def death(drill):
-    """Let all processes of one of the two containers die under load, and return what users saw of it."""
-    server, colour = drill.server, drill.server.status()["active_colour"]
+def death(exercise):
+    """Kill all processes of one of the two containers under load; return the load's report."""
+    server, colour = exercise.server, exercise.server.status()["active_colour"]
     with Load(server.https, HOST, server.token()) as load:
         wait_for(lambda: load.report.total > 300)
         server.compose("exec", "-T", f"web-{colour}", "bash", "-c", "kill -KILL -1", check=False)
@@ -122,30 +122,27 @@ def death(drill):
     return load.report
 
 
-def test_a_container_that_dies_costs_little(death, figure):
-    """A few requests get a clear 503 until nginx has noticed, none hangs, and it comes back by itself.
+def test_container_death(death, figure):
+    """A dead container costs a few 503 responses until nginx notices, and it restarts.
 
-    One whose head was sent when its worker died is cut off, and the client can tell: nginx cannot take the head back.
+    A response whose headers were sent is cut off, and the client can tell: nginx cannot take the headers back.
     """
     figure(f"a container dies: {death}")
-    told = (": 503 after ", ": IncompleteRead")
-    assert [failure for failure in death.failures if not any(word in failure for word in told)] == []
+    clear = (": 503 after ", ": IncompleteRead")
+    assert [failure for failure in death.failures if not any(word in failure for word in clear)] == []
     assert len(death.failures) <= FEW
 
 
-def test_no_write_is_lost_with_it(drill, death):
-    """Each product whose POST was answered 201 is in the database, once, and none is there twice."""
-    rows = written(drill.server, death)
+def test_no_lost_write_after_a_death(exercise, death):
+    """Each product with a 201 is in the database, and none twice."""
+    rows = written(exercise.server, death)
     assert sorted(set(rows)) == sorted(rows)
     assert set(death.created) <= set(rows)
 
 
-def test_a_rollback_is_quick(drill, figure):
-    """A rollback has users back at the release before within ten seconds.
-
-    Without the load, which takes its CPUs from the server here: what it took with it stands in the figures.
-    """
-    took = steps(drill.server.ops("rollback").stdout)
-    until_served = sum(took[step] for step in ("start", "ready", "smoke", "switch", "verify"))
-    figure(f"rollback without load: {until_served:.1f} s until users are back")
-    assert until_served <= ROLLBACK
+def test_rollback_time(exercise, figure):
+    """A rollback takes at most ten seconds, without the load, which competes for this machine's CPUs."""
+    took = steps(exercise.server.ops("rollback").stdout)
+    until_active = sum(took[step] for step in ("start", "ready", "smoke", "switch", "verify"))
+    figure(f"rollback without load: {until_active:.1f} s until the old release is active")
+    assert until_active <= ROLLBACK

@@ -1,4 +1,4 @@
-"""A constant load of reads and writes, over connections that are kept and over fresh ones; it counts what fails."""
+"""A constant load of reads and writes over persistent and new connections; it counts failures."""
 
 import http.client
 import itertools
@@ -14,8 +14,8 @@ from tests.support.stack.client import HostConnection
 
 READS = ("/api/products?limit=5", "/api/products?sort=-price&limit=5", "/health/version")
 WRITES_EVERY = 5
-PATIENCE = 10
-GOOD = {"GET": 200, "PATCH": 200, "POST": 201}
+TIMEOUT_S = 10
+SUCCESS = {"GET": 200, "PATCH": 200, "POST": 201}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -30,12 +30,12 @@ class Request(NamedTuple):
 
 @dataclass
 class Report:
-    """What a load has seen: answers by method and status, failures, and how long each took, as (moment, seconds).
+    """The results of a load: responses by method and status, failures, and times as (start, seconds).
 
-    Of the writes that were answered well, `created` are the SKUs of POST, and `changed` the bodies of PATCH by path.
+    `created` has the SKUs of successful POSTs, `changed` the bodies of successful PATCHes by path.
     """
 
-    answers: Counter = field(default_factory=Counter)
+    responses: Counter = field(default_factory=Counter)
     releases: Counter = field(default_factory=Counter)
     failures: list = field(default_factory=list)
     times: list = field(default_factory=list)
@@ -44,53 +44,50 @@ class Report:
 
     @property
     def slowest(self):
-        """Return how long the slowest request took."""
+        """The duration of the slowest request."""
         return max((seconds for _, seconds in self.times), default=0.0)
 
     @property
     def total(self):
-        """Return how many requests were sent."""
-        return sum(self.answers.values()) + len(self.failures)
+        """The number of requests."""
+        return sum(self.responses.values()) + len(self.failures)
 
     def __str__(self):
-        """Return the counts in one line."""
-        answers = ", ".join(f"{method} {status}: {number:,}" for (method, status), number in self.answers.items())
-        return f"{self.total:,} requests ({answers}), {len(self.failures)} failed, slowest {self.slowest:.2f} s"
+        """Return the results in one line."""
+        responses = ", ".join(f"{method} {status}: {number:,}" for (method, status), number in self.responses.items())
+        return f"{self.total:,} requests ({responses}), {len(self.failures)} failed, slowest {self.slowest:.2f} s"
 
 
 class Load:
-    """Clients that each send a fixed number of requests a second to a host's TLS port, until they are stopped.
+    """Clients that each send requests at a fixed rate to a host's TLS port; `choose` returns the nth Request."""
 
-    What they send, `choose` says: the Request of a client's turn.
-    """
+    timeout = TIMEOUT_S
 
-    patience = PATIENCE
-
-    def __init__(self, port, host, token, *, keeping=6, fresh=2, rate=20, choose=None):
+    def __init__(self, port, host, token, *, keep_alive=6, fresh=2, rate=20, choose=None):
         self.port, self.host, self.token, self.rate = port, host, token, rate
         self.choose = choose or light()
         self.report = Report()
-        self.lock, self.over = threading.Lock(), threading.Event()
-        kinds = [True] * keeping + [False] * fresh
-        self.threads = [threading.Thread(target=self._client, args=(kept,), daemon=True) for kept in kinds]
+        self.lock, self.stopped = threading.Lock(), threading.Event()
+        persistent = [True] * keep_alive + [False] * fresh
+        self.threads = [threading.Thread(target=self._client, args=(kept,), daemon=True) for kept in persistent]
 
     def __enter__(self):
-        """Begin."""
+        """Start the clients."""
         for thread in self.threads:
             thread.start()
         return self
 
     def __exit__(self, *_error):
-        """End, with every request answered or failed."""
-        self.over.set()
+        """Stop after every request has its response or failure."""
+        self.stopped.set()
         for thread in self.threads:
-            thread.join(self.patience * 2)
+            thread.join(self.timeout * 2)
 
     def _client(self, kept):
         connection, due = None, time.monotonic()
         for turn in itertools.count():
             due += 1 / self.rate
-            if self.over.wait(max(0, due - time.monotonic())):
+            if self.stopped.wait(max(0, due - time.monotonic())):
                 break
             connection = self._request(connection, turn)
             if not kept:
@@ -98,9 +95,9 @@ class Load:
         self._close(connection)
 
     def _request(self, connection, turn):
-        """Send one request, on the connection or a new one; return the connection if it may be kept."""
+        """Send one request on the connection or a new one; return the connection if it stays open."""
         if connection is None:
-            connection = HostConnection(self.port, self.host, self.patience)
+            connection = HostConnection(self.port, self.host, self.timeout)
         request = self.choose(turn)
         headers = {"Host": self.host, "Authorization": f"Bearer {self.token}", **request.headers}
         body = json.dumps(request.body) if request.body else None
@@ -110,24 +107,24 @@ class Load:
             response = connection.getresponse()
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
-            self._note(request, began, f"{type(error).__name__}: {error}")
+            self._record(request, began, f"{type(error).__name__}: {error}")
             return self._close(connection)
-        self._note(request, began, response.status, data)
+        self._record(request, began, response.status, data)
         return connection
 
-    def _note(self, request, began, status, data=b""):
+    def _record(self, request, began, status, data=b""):
         seconds = time.monotonic() - began
         with self.lock:
             self.report.times.append((began, seconds))
-            if status != GOOD[request.method]:
-                moment = time.strftime("%H:%M:%S", time.gmtime())
-                what = f"{request.method} {request.path}: {status} after {seconds:.2f} s {data[:200]!r}"
-                self.report.failures.append(f"{moment} {what}")
+            if status != SUCCESS[request.method]:
+                start_time = time.strftime("%H:%M:%S", time.gmtime())
+                text = f"{request.method} {request.path}: {status} after {seconds:.2f} s {data[:200]!r}"
+                self.report.failures.append(f"{start_time} {text}")
                 return
-            self.report.answers[request.method, status] += 1
-            self._keep(request, data)
+            self.report.responses[request.method, status] += 1
+            self._record_success(request, data)
 
-    def _keep(self, request, data):
+    def _record_success(self, request, data):
         if request.method == "POST":
             self.report.created.append(request.body["sku"])
         elif request.method == "PATCH":
@@ -141,7 +138,7 @@ class Load:
 
 
 def light():
-    """Return a choice of reads that are seldom new, and of now and then a new product."""
+    """Return a mix of cacheable reads and an occasional new product."""
     prefix, numbers = secrets.token_hex(4).upper(), itertools.count(1)
 
     def choose(turn):

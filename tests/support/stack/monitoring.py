@@ -96,7 +96,7 @@ class Monitoring:
 
 def light_load(server):
     """Return a light load of reads and writes."""
-    return Load(server.https, HOST, server.token(), keeping=2, fresh=1, rate=5)
+    return Load(server.https, HOST, server.token(), keep_alive=2, fresh=1, rate=5)
 
 
 def notifications(listener):

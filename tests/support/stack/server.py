@@ -1,4 +1,4 @@
-"""A server as an operator has it: a folder with a release's bundle, `python3 -m ops`, and a registry to deploy from."""
+"""A server as an operator has it (a folder with a bundle and `python3 -m ops`), and a registry to deploy from."""
 
 import json
 import re
@@ -11,14 +11,14 @@ from tests.support.stack.client import ask_tls
 from tests.support.stack.compose import ENVIRONMENT, docker, log_line
 
 HOST = "shop.example"
-# The tests ask from one address; and no slow client is given up, so that what attacks is held to the end.
+# The tests use one client address, and no slow client is disconnected, so that attacks last until their end.
 LIMITS = {"API_RATE": 100_000, "TOKEN_RATE": 100_000, "CLIENT_REQUESTS": 5000, "CLIENT_SECONDS": 60}
-TAGS = ("blue", "green", "migrate", "pgbouncer")  # of the images that a server makes or names
+TAGS = ("blue", "green", "migrate", "pgbouncer")  # of the images of a server
 STEP = re.compile(r"^  (\w+) done in ([\d.]+) s", re.MULTILINE)
 
 
 class Registry:
-    """A registry of our own, and releases in it that are variants of one image."""
+    """A local registry with releases that are variants of one image."""
 
     def __init__(self, base):
         self.base = base
@@ -26,13 +26,13 @@ class Registry:
         self.repository = f"127.0.0.1:{free_port()}/{self.name}"
 
     def start(self):
-        """Start it, and wait until it answers."""
+        """Start the registry and wait until it responds."""
         address = self.repository.split("/", maxsplit=1)[0]
         docker("run", "--detach", f"--name={self.name}", f"--publish={address}:5000", "registry:2")
         wait_for(lambda: docker("pull", f"{self.repository}:none", check=False).stderr.count("manifest unknown"))
 
     def release(self, name, *lines):
-        """Build and push a release of this name, the project's image with these further lines; return it by digest."""
+        """Build and push a release with additional Dockerfile lines; return its digest."""
         stamp = [f"ENV RELEASE={name}", f"LABEL org.opencontainers.image.revision={name}"]
         dockerfile = "\n".join([f"FROM {self.base}", "USER root", *stamp, *lines, "USER 10001:10001", ""])
         tag = f"{self.repository}:{name}"
@@ -46,12 +46,12 @@ class Registry:
         )
         docker("push", "--quiet", tag)
         digests = json.loads(docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag).stdout)
-        return next(digest for digest in digests if digest.startswith(self.repository))  # another run may have the same
+        return next(digest for digest in digests if digest.startswith(self.repository))  # others: of another run
 
     def destroy(self):
-        """Leave nothing behind."""
+        """Remove the registry and its images."""
         docker("rm", "--force", "--volumes", self.name, check=False)
-        # By name: under another one, another run may have the same image.
+        # By name, since another run may have the same image under another name.
         names = ("--format={{.Repository}}:{{.Tag}}", f"--filter=reference={self.repository}")
         images = docker("image", "ls", *names).stdout.split()
         if images:
@@ -59,7 +59,7 @@ class Registry:
 
 
 class Server:
-    """One server's folder, named like no other, with ports of its own."""
+    """One server's folder with a unique name and its own ports."""
 
     def __init__(self, parent, replicas=1, **settings):
         self.name = f"shop-{secrets.token_hex(4)}"
@@ -69,7 +69,7 @@ class Server:
         self.replicas, self.settings = replicas, LIMITS | settings
 
     def unpack(self, image):
-        """Bring the bundle of an image here, as docs/release-path.md says."""
+        """Unpack the bundle of an image, as in docs/release-path.md."""
         tar = subprocess.Popen(
             ["docker", "run", "--rm", "--network=none", image, "tar", "-C", "/srv/bundle", "-c", "."],
             stdout=subprocess.PIPE,
@@ -79,7 +79,7 @@ class Server:
         assert tar.wait(30) == 0
 
     def init(self):
-        """Set the server up, on ports of its own."""
+        """Run `init` and set the ports."""
         self.ops("init", "--host", HOST)
         settings = {
             "HTTP_PORT": f"127.0.0.1:{self.http}",
@@ -90,7 +90,7 @@ class Server:
             file.writelines(f"{name}={value}\n" for name, value in (settings | self.settings).items())
 
     def start_ops(self, *words, start_new_session=False, **environment):
-        """Start an ops command and return the process; its output is a pipe."""
+        """Start an ops command; the process's output is a pipe."""
         return subprocess.Popen(
             [sys.executable, "-m", "ops", *words],
             cwd=self.folder,
@@ -103,7 +103,7 @@ class Server:
         )
 
     def ops(self, *words, check=True, timeout=300, **environment):
-        """Run an ops command and return what came of it; its output is in stdout."""
+        """Run an ops command and return its exit code and output."""
         process = self.start_ops(*words, **environment)
         try:
             output, _ = process.communicate(timeout=timeout)
@@ -113,11 +113,11 @@ class Server:
         return subprocess.CompletedProcess(words, process.returncode, output, "")
 
     def status(self):
-        """Return how the server stands."""
+        """Return the status."""
         return json.loads(self.ops("status", "--json").stdout)
 
     def compose(self, *words, check=True, timeout=120):
-        """Run a Compose command in the folder, as an operator does."""
+        """Run a Compose command in the server's folder."""
         done = subprocess.run(
             ["docker", "compose", *words],
             cwd=self.folder,
@@ -132,16 +132,16 @@ class Server:
         return done
 
     def ask(self, path, method="GET", **options):
-        """Send a request as a user does: TLS, the published port, the host's name."""
+        """Send a request over TLS to the published port, with the host's name."""
         return ask_tls(self.https, path, method, host=HOST, **options)
 
     def release(self):
-        """Return the release that users meet."""
-        answer = self.ask("/health/version")
-        return answer.json["release"] if answer.status == 200 else None
+        """Return the public release, or None."""
+        response = self.ask("/health/version")
+        return response.json["release"] if response.status == 200 else None
 
     def token(self):
-        """Make a token that may change products, as an operator does, in the colour that serves."""
+        """Create a token with the scope `products`."""
         colour = self.status()["active_colour"]
         words = ("flask", "--app", "wsgi", "token", "create", f"stack-{secrets.token_hex(3)}", "--scope", "products")
         return self.compose("exec", "-T", f"web-{colour}", *words).stdout.strip()
@@ -152,7 +152,7 @@ class Server:
         return self.compose("exec", "-T", "db", "bash", "-c", script, text).stdout.splitlines()
 
     def psql(self):
-        """Start a session of the superuser; what is written to it is carried out line by line."""
+        """Start a superuser session that executes its input line by line."""
         script = "PGPASSWORD=$(cat /run/secrets/postgres_password) exec psql -U postgres -d app -At --quiet"
         return subprocess.Popen(
             ["docker", "compose", "exec", "-T", "db", "bash", "-c", script],
@@ -165,44 +165,44 @@ class Server:
         )
 
     def log_line(self, service, request_id):
-        """Return the line that a service logged for a request, read as JSON."""
+        """Return a service's log line of a request, parsed."""
         return log_line(self, service, request_id)
 
-    def is_well(self, service):
-        """Say what a service's own health check says now; Docker asks it only once in a while, and several times."""
+    def is_healthy(self, service):
+        """Run a service's health check now; Docker's own result is late."""
         container = self.compose("ps", "--quiet", service).stdout.strip()
         _, *check = json.loads(docker("inspect", "--format={{json .Config.Healthcheck.Test}}", container).stdout)
         words = check if len(check) > 1 else ["sh", "-c", *check]
         return docker("exec", container, *words, check=False).returncode == 0
 
     def history(self):
-        """Return what was done, oldest first."""
+        """Return the history, oldest first."""
         return [json.loads(line) for line in (self.folder / "state/history.jsonl").read_text().splitlines()]
 
-    def give_secret(self, name, text):
-        """Put another text into a secret's file, which stays the same for the containers that have it."""
+    def write_secret(self, name, text):
+        """Overwrite a secret's file in place, since containers have it mounted."""
         (self.folder / "secrets" / name).write_text(text)
 
     def volumes(self):
-        """Return the volumes that are or were the database's."""
+        """Return the current and previous volumes of the database."""
         filters = (f"label=com.docker.compose.project={self.name}", "label=com.docker.compose.volume=db")
         return set(docker("volume", "ls", "--quiet", *[f"--filter={each}" for each in filters]).stdout.split())
 
     def backups(self):
-        """Return what there is to restore from, oldest first."""
+        """Return the backups, oldest first."""
         return json.loads(self.ops("backups", "--json").stdout)["backups"]
 
-    def backup_faults(self):
-        """Return what is wrong with the jobs that make backups: what fails, or has never been done."""
+    def backup_errors(self):
+        """Return the errors of the backup jobs that fail or never succeeded."""
         jobs = self.status()["backups"]
         return [
-            jobs[job].get("error", "never done")
+            jobs[job].get("error", "never succeeded")
             for job in ("wal", "base", "dump")
             if "succeeded" not in jobs[job] or "error" in jobs[job]
         ]
 
     def destroy(self):
-        """Leave nothing behind."""
+        """Remove the containers, volumes and images."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2", check=False)
         left = docker("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self.name}").stdout.split()
         if left:
@@ -213,5 +213,5 @@ class Server:
 
 
 def steps(output):
-    """Return the seconds of each step that ops has printed."""
+    """Return the duration of each step that ops printed."""
     return {name: float(seconds) for name, seconds in STEP.findall(output)}
