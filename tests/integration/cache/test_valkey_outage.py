@@ -52,6 +52,7 @@ def is_cached(server):
     return "hit" in get(server).cache
 
 
+@pytest.mark.guarantee("With Redis down or frozen, the database serves every request within half a second")
 def test_bypass_when_stopped(server, stopped):  # noqa: ARG001
     """With Valkey stopped, lists bypass the cache and arrive within half a second."""
     responses = [get(server) for _ in range(10)] + together(8, lambda _: get(server))
@@ -95,6 +96,7 @@ def uncached_path():
     return f"/api/products?price_min={next(numbers)}"
 
 
+@pytest.mark.guarantee("With Redis down or frozen, the database serves every request within half a second")
 def test_bypass_when_frozen(server, valkey):
     """With Valkey frozen, lists arrive within half a second; after three timeouts the circuit breaker is open."""
     with valkey.frozen():
@@ -112,6 +114,7 @@ def test_readiness_when_frozen(server, valkey):
     assert (response.status, response.json["status"], response.seconds < 1.5) == (200, "degraded", True)
 
 
+@pytest.mark.guarantee("With Redis down or frozen, the database serves every request within half a second")
 def test_concurrent_clients_when_frozen(server, valkey):
     """With Valkey frozen, concurrent requests do not wait for one another."""
     with valkey.frozen():
@@ -135,6 +138,7 @@ def prices(show, *servers):
     return [show(server).json["items"][0]["price"] for server in servers]
 
 
+@pytest.mark.guarantee("A write while Redis is down or frozen is never hidden by older cached responses")
 def test_write_when_stopped(server, other, valkey, auth, shown):
     """A write while Valkey is stopped is visible on every server at once, and after Valkey is back."""
     path, show = shown
@@ -145,6 +149,7 @@ def test_write_when_stopped(server, other, valkey, auth, shown):
     assert prices(show, server, other) == [7, 7]
 
 
+@pytest.mark.guarantee("A write while Redis is down or frozen is never hidden by older cached responses")
 def test_write_when_frozen(server, other, valkey, auth, shown):
     """A write while the circuit breaker is open is not hidden by older entries once Valkey is back."""
     path, show = shown
