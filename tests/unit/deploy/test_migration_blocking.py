@@ -20,7 +20,6 @@ UNLOCKED = Session({"makers": Table()})
         (Table(scans=1, modes=frozenset({"ShareUpdateExclusiveLock"})), False),
         (Table(scans=1, modes=frozenset({"ShareRowExclusiveLock"})), True),
     ],
-    ids=str,
 )
 def test_rows_under_a_lock(now, bad):
     """Scanning or changing rows under a blocking lock is a problem; inserting given rows is not."""

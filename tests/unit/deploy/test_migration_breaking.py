@@ -89,7 +89,6 @@ def test_new_column(column, bad):
         (constraint("c"), True),
         (constraint("x", "colour"), True),
     ],
-    ids=str,
 )
 def test_new_constraint(new, bad):
     """A new constraint is a problem unless a row whose new column is NULL always satisfies it."""
@@ -124,7 +123,6 @@ def test_enum_values():
         ({("app", "INSERT"): frozenset({"name"})}, "role app loses INSERT (colour), but"),
         ({("other", "INSERT"): frozenset({"name", "colour"})}, "role app loses INSERT, but"),
     ],
-    ids=str,
 )
 def test_revoked_privileges(privileges, message):
     """Revoking a role's privilege is a problem; the message lists the columns."""
