@@ -1,16 +1,16 @@
-"""What goes wrong in the tests: a command that fails, and a process that is killed."""
+"""Injected faults: failing commands and kills."""
 
 
 class Killed(BaseException):
-    """What kill -9 is: nobody can catch it, so nothing is put back."""
+    """A kill -9, which no handler catches."""
 
 
 class CommandError(Exception):
-    """A command ends with 1 and says this."""
+    """A command exits with 1 and this output."""
 
 
 def failing(text, times=1, after=0):
-    """Return a hook that lets the first commands with a text fail, but for so many before them."""
+    """Return a hook that fails the first TIMES commands with a text, after AFTER successful ones."""
     left = [False] * after + [True] * times
 
     def fail(argv):

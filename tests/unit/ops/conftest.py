@@ -1,4 +1,4 @@
-"""A server that a release was brought to: its folder is real, Docker and the clock are not."""
+"""A server with a real folder, a fake Docker and a fake clock."""
 
 import json
 import signal
@@ -14,12 +14,12 @@ from ops.release.bundle import MOUNTED, bundle_of
 from ops.release.deployment import CanaryPolicy, DeployRequest
 from ops.release.recovery import exclusive
 from ops.server import FILE, Server, disk
+from tests.support.ops.fake_docker import SECRETS, FakeDocker, FakeRunner
 from tests.support.ops.fake_image import Image
-from tests.support.ops.fake_server import SECRETS, FakeDocker, FakeRunner
 
 
 class Clock:
-    """A clock that sleeping moves, and nothing else."""
+    """A clock that only sleeping advances."""
 
     strftime, gmtime = staticmethod(time.strftime), staticmethod(time.gmtime)
 
@@ -27,16 +27,16 @@ class Clock:
         self.now = 0.0
 
     def monotonic(self):
-        """Return the seconds."""
+        """Return the time."""
         return self.now
 
     def sleep(self, seconds):
-        """Let them pass at once."""
+        """Advance the clock."""
         self.now += seconds
 
 
 class Shop:
-    """The server's folder, and each command of ops as a person would give it."""
+    """A server's folder and the commands of an operator."""
 
     def __init__(self, folder):
         self.folder, self.docker, self.reachable = folder, FakeDocker(folder), True
@@ -49,18 +49,18 @@ class Shop:
             (folder / name).mkdir(parents=True)
 
     def server(self, *, dry=False):
-        """Return what each command begins with."""
+        """Return the server as a command gets it."""
         return Server(self.folder, FakeRunner(is_dry_run=dry, docker=self.docker), self.folder / FILE)
 
     def fetched(self, commit, **behaviour):
-        """Return the image of a release that was pulled and unpacked."""
+        """Pull and unpack a release; return its image."""
         image = Image(commit, **behaviour)
         self.docker.images[image.name] = image
         self.unpack(bundle_of(self.server(), image.name), commit)
         return image
 
     def unpack(self, bundle, commit):
-        """Put a release's bundle into a folder."""
+        """Write a release's bundle to a folder."""
         for name in (
             FILE,
             "nginx/production.conf",
@@ -79,19 +79,19 @@ class Shop:
         deploy.deploy(self.server(dry=dry), DeployRequest(image.name, **request))
 
     def rollback(self, image=""):
-        """Go back."""
+        """Roll back."""
         deploy.rollback(self.server(), image, 60)
 
     def canary(self, image, percent=10, seconds=4, budget=1):
-        """Begin a canary."""
+        """Start a canary."""
         deploy.canary(self.server(), DeployRequest(image.name, canary=CanaryPolicy(percent, seconds, budget)))
 
     def promote(self):
-        """Give it all users."""
+        """Promote the canary."""
         deploy.promote(self.server(), 60)
 
     def abort(self):
-        """Take its users back."""
+        """Abort the canary."""
         deploy.abort(self.server())
 
     def recover(self):
@@ -100,43 +100,43 @@ class Shop:
             pass
 
     def outside(self, _server, path):
-        """Response as nginx would, unless something keeps users from it."""
+        """Return nginx's public response, unless the server is unreachable."""
         return (
-            Response(*self.docker.answer(self.docker.nginx.colour, path)) if self.reachable else Response(0, "refused")
+            Response(*self.docker.respond(self.docker.nginx.colour, path)) if self.reachable else Response(0, "refused")
         )
 
     def headers(self, _server, path, *, tls=True):
-        """Response as nginx would, in the clear or by TLS."""
+        """Return nginx's public headers."""
         return {"Strict-Transport-Security": "max-age=86400"} if tls else {"Location": f"https://shop.example{path}"}
 
     @property
     def journal(self):
-        """What is under way."""
+        """The operation under way."""
         return state.read_journal(self.server().journal_file)
 
     @property
     def history(self):
-        """What was done, as (command, release, result)."""
+        """The history as (command, release, result)."""
         path = self.server().history_file
         entries = map(json.loads, path.read_text(encoding="utf-8").splitlines()) if path.exists() else []
         return [(entry["command"], entry["release"], entry["result"]) for entry in entries]
 
     @property
-    def users_meet(self):
-        """The release that all users meet, or None."""
-        serving = self.docker.nginx
-        meets = serving.colour in self.docker.running and not serving.percent
-        return self.docker.colours[serving.colour].commit if meets else None
+    def active_release(self):
+        """The release that has all traffic, or None."""
+        traffic = self.docker.nginx
+        is_whole = traffic.colour in self.docker.running and not traffic.percent
+        return self.docker.colours[traffic.colour].commit if is_whole else None
 
     @property
     def running(self):
-        """The releases that run."""
+        """The running releases."""
         return sorted(self.docker.colours[colour].commit for colour in self.docker.running)
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """The clock that ops waits by."""
+    """The clock of ops."""
     clock = Clock()
     monkeypatch.setattr(progress, "time", clock)
     monkeypatch.setattr(canary, "time", clock)
@@ -144,8 +144,8 @@ def clock(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _same_signals():
-    """Give SIGTERM and SIGHUP back, which a command of ops takes."""
+def _signal_handlers():
+    """Restore the handlers of SIGTERM and SIGHUP, which ops replaces."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in kept.items():
@@ -154,7 +154,7 @@ def _same_signals():
 
 @pytest.fixture
 def make_new_shop(tmp_path, monkeypatch):
-    """Return a function that makes a server that `init` has just prepared, with room on its disk."""
+    """Return a function that makes an initialised server with free disk space."""
     monkeypatch.setattr(disk, "FREE_BYTES", 0)
 
     def make(name="shop"):
@@ -169,12 +169,12 @@ def make_new_shop(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make_shop(make_new_shop):
-    """Return a function that makes a server where the release `first` serves, on web-green."""
+    """Return a function that makes a server with the release `first` active on web-green."""
 
     def make(name="shop"):
         shop = make_new_shop(name)
         shop.deploy(shop.fetched("first"))
-        shop.docker.done.clear()
+        shop.docker.executed.clear()
         return shop
 
     return make
@@ -182,19 +182,19 @@ def make_shop(make_new_shop):
 
 @pytest.fixture
 def new_shop(make_new_shop):
-    """A server that `init` has just prepared."""
+    """An initialised server."""
     return make_new_shop()
 
 
 @pytest.fixture
 def shop(make_shop):
-    """A server where the release `first` serves, on web-green."""
+    """A server with the release `first` active on web-green."""
     return make_shop()
 
 
 @pytest.fixture
 def at_step(monkeypatch):
-    """Return a function that lets an exception happen as a step begins, once."""
+    """Return a function that raises an exception when a step begins, once."""
 
     def arrange(name, error):
         errors = [error]

@@ -10,7 +10,7 @@ from ops.cli import main
 from ops.errors import Interrupted
 from ops.release.bundle import bundle_of
 from ops.release.pipeline import COMMANDS
-from tests.support.ops.fake_server import FakeRunner
+from tests.support.ops.fake_docker import FakeRunner
 from tests.support.ops.faults import Killed, failing
 
 TAG = "registry.example/shop:latest"
@@ -32,21 +32,21 @@ def ops(shop, monkeypatch):
 def test_success(shop, ops):
     """Exit code 0 means that the new release has all traffic."""
     assert ops("deploy", shop.fetched("second").name, fetched=True) == 0
-    assert shop.users_meet == "second"
+    assert shop.active_release == "second"
 
 
 def test_failure(shop, ops, capsys):
     """Exit code 1 means that it has not; the output names the cause."""
     assert ops("deploy", shop.fetched("second", api=500).name, fetched=True) == 1
     assert "/api/products of web-blue returned 500" in capsys.readouterr().out
-    assert shop.users_meet == "first"
+    assert shop.active_release == "first"
 
 
 def test_incomplete(shop, ops):
     """A failed drain is a failure, though the new release has all traffic."""
     shop.docker.fail = failing("[s]hutting down", after=3)  # the reload queries the workers too
     assert ops("deploy", shop.fetched("second").name, fetched=True) == 1
-    assert shop.users_meet == "second"
+    assert shop.active_release == "second"
 
 
 @pytest.mark.parametrize("argv", [["deploy", TAG], ["canary", TAG], ["deploy", TAG, "--dry-run"]])
@@ -54,7 +54,7 @@ def test_by_tag(shop, ops, capsys, argv):
     """Exit code 2 means that nothing began: an image by tag is refused before any command runs."""
     assert ops(*argv) == 2
     assert "Refused:" in capsys.readouterr().out
-    assert shop.docker.done == []
+    assert shop.docker.executed == []
 
 
 def test_interrupted(shop, ops, at_step):
@@ -89,7 +89,7 @@ def test_usage(ops, shop, argv, capsys):
     with pytest.raises(SystemExit) as end:
         ops(*argv)
     assert end.value.code == 2
-    assert shop.docker.done == []
+    assert shop.docker.executed == []
     assert "usage:" in capsys.readouterr().err
 
 
@@ -98,7 +98,7 @@ def test_untrusted_image(shop, ops, monkeypatch, capsys):
     monkeypatch.setenv("SSH_ORIGINAL_COMMAND", f"deploy {shop.fetched('second').name}")
     assert ops("forced-command") == 2
     assert "This key may not deploy yet" in capsys.readouterr().out
-    assert not any("pull" in done for done in shop.docker.done)
+    assert not any("pull" in done for done in shop.docker.executed)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_invalid_values(shop, ops, capsys, argv):
     with pytest.raises(SystemExit) as end:
         ops(*argv)
     assert end.value.code == 2
-    assert shop.docker.done == []
+    assert shop.docker.executed == []
     assert "usage:" in capsys.readouterr().err
 
 
@@ -134,7 +134,7 @@ def test_dry_run(shop, ops, argv, fetched):
     before = contents(shop.folder)
     assert ops(*argv, image.name, "--dry-run", fetched=fetched) == 0
     assert contents(shop.folder) == before
-    assert [done for done in shop.docker.done if any(word in done for word in CHANGING)] == []
+    assert [done for done in shop.docker.executed if any(word in done for word in CHANGING)] == []
 
 
 def test_dry_run_output(shop, ops, capsys):
@@ -160,11 +160,11 @@ def test_dry_run_after_a_kill(shop, ops, at_step):
     at_step("verify", Killed())
     with pytest.raises(Killed):
         shop.deploy(shop.fetched("second"))
-    shop.docker.done.clear()
+    shop.docker.executed.clear()
     before = contents(shop.folder)
     ops("rollback", "--dry-run")
     assert contents(shop.folder) == before
-    assert [done for done in shop.docker.done if any(word in done for word in CHANGING)] == []
+    assert [done for done in shop.docker.executed if any(word in done for word in CHANGING)] == []
 
 
 @pytest.mark.parametrize("command", ["rollback", "promote", "abort"])
@@ -174,11 +174,11 @@ def test_other_dry_runs(shop, ops, command):
         shop.deploy(shop.fetched("second"))
     else:
         shop.canary(shop.fetched("second"))
-    shop.docker.done.clear()
+    shop.docker.executed.clear()
     before = contents(shop.folder)
     assert ops(command, "--dry-run") == 0
     assert contents(shop.folder) == before
-    assert [done for done in shop.docker.done if any(word in done for word in CHANGING)] == []
+    assert [done for done in shop.docker.executed if any(word in done for word in CHANGING)] == []
 
 
 def test_forced_command(ops, monkeypatch, capsys):

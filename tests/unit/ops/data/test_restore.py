@@ -70,7 +70,7 @@ def test_history_entry_is_no_release(shop, server):
     """A restore in the history does not make the next deploy prune a bundle."""
     restore.restore(server, "", "", offsite=False, assume_yes=True)
     shop.deploy(shop.fetched("second"))
-    assert (shop.users_meet, len(list(shop.server().releases.iterdir()))) == ("second", 2)
+    assert (shop.active_release, len(list(shop.server().releases.iterdir()))) == ("second", 2)
 
 
 def test_by_name():
@@ -113,7 +113,7 @@ def test_live_database_runs_until_the_cutover(shop, server):
     """The live database stops after every check of the new one, which is then backed up at once."""
     restore.restore(server, "", "", offsite=False, assume_yes=True)
     place = {
-        text: next(i for i, done in enumerate(shop.docker.done) if text in done)
+        text: next(i for i, done in enumerate(shop.docker.executed) if text in done)
         for text in (" check ", " stop ", " ready", " now")
     }
     assert place[" check "] < place[" ready"] < place[" stop "] < place[" now"]
@@ -126,7 +126,7 @@ def test_failed(shop, server, step):
     with pytest.raises(OpsError):
         restore.restore(server, "", "", offsite=False, assume_yes=True)
     assert (shop.docker.database, shop.docker.volumes, shop.docker.trials) == ("shop_db", {"shop_db"}, set())
-    assert not any(" stop " in done for done in shop.docker.done)
+    assert not any(" stop " in done for done in shop.docker.executed)
 
 
 def test_failed_backup_afterwards(shop, server):
@@ -142,7 +142,7 @@ def test_no_terminal(shop, server, monkeypatch):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
     with pytest.raises(PreconditionError, match="Give --yes"):
         restore.restore(server, "", "", offsite=False, assume_yes=False)
-    assert shop.docker.done == []
+    assert shop.docker.executed == []
 
 
 @pytest.mark.parametrize(("answer", "replaced"), [("shop", True), ("yes", False), ("", False)])

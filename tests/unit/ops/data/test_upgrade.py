@@ -34,7 +34,7 @@ def test_upgraded(make_server):
     assert shop.docker.database == database.volume(shop.server()) != "shop_db"
     assert "POSTGRES_MAJOR=19" in (shop.folder / ".env").read_text(encoding="utf-8").splitlines()
     assert not shop.docker.read_only
-    assert all("POSTGRES_MAJOR=19" in done for done in shop.docker.done if "restore.sh" in done)
+    assert all("POSTGRES_MAJOR=19" in done for done in shop.docker.executed if "restore.sh" in done)
 
 
 @pytest.mark.parametrize("major", [17, 18])

@@ -73,7 +73,7 @@ def test_route(shop):
     nginx.route(shop.server(), Traffic("blue"))
     assert shop.docker.nginx == Traffic("blue")
     steps = ("apply-config.sh", "-s reload")
-    assert [step for done in shop.docker.done for step in steps if step in done] == list(steps)
+    assert [step for done in shop.docker.executed for step in steps if step in done] == list(steps)
 
 
 def test_rejected_split(shop):
@@ -87,12 +87,12 @@ def test_rejected_split(shop):
 def test_reload(shop):
     """After a reload, no worker accepts requests under the old configuration."""
     nginx.route(shop.server(), Traffic("blue"))
-    assert (shop.docker.nginx, shop.docker.asked) == (Traffic("blue"), None)
+    assert (shop.docker.nginx, shop.docker.pending) == (Traffic("blue"), None)
 
 
 def test_failed_reload(shop, monkeypatch):
     """A reload that nginx does not perform is an error."""
-    monkeypatch.setattr(shop.docker, "_beside_nginx", lambda _words: "/proc/9/cmdline\n--\n")
+    monkeypatch.setattr(shop.docker, "_in_nginx", lambda _words: "/proc/9/cmdline\n--\n")
     with pytest.raises(OpsError, match=r"nginx did not reload within 20 s\. Last seen: 1 workers run"):
         nginx.reload(shop.server())
 
@@ -115,7 +115,7 @@ def test_empty_folder(shop, tmp_path):
 
 def test_drain(shop):
     """Draining waits for old workers."""
-    shop.docker.leaving, shop.docker.looks = Traffic("blue"), 3
+    shop.docker.leaving, shop.docker.polls = Traffic("blue"), 3
     nginx.drain(shop.server())
     assert shop.docker.leaving is None
 
@@ -124,7 +124,7 @@ def test_drain_timeout(shop, monkeypatch):
     """A worker that never exits is an error."""
     monkeypatch.setattr(
         shop.docker,
-        "_beside_nginx",
+        "_in_nginx",
         lambda _words: "/proc/9/cmdline\n/proc/10/cmdline\n--\n/proc/9/cmdline\n/proc/10/cmdline",
     )
     with pytest.raises(OpsError, match=r"within 40 s\. Last seen: 2 old workers"):

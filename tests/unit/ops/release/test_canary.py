@@ -91,7 +91,7 @@ def test_success(shop):
     """A good canary ends with all traffic on the new release and no request lost."""
     shop.docker.log = "\n".join([line("blue", 200), line("green", 200)])
     shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 6, 1))
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("second", ["second"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("second", ["second"], [])
 
 
 def test_failure(shop, clock):
@@ -99,7 +99,7 @@ def test_failure(shop, clock):
     shop.docker.log = "\n".join([line("blue", 500)] * 20)
     with pytest.raises(OpsError, match="stopped at “canary”"):
         shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 600, 1))
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("first", ["first"], [])
     assert clock.now < 60
 
 
@@ -108,7 +108,7 @@ def test_single_failure(shop):
     shop.docker.log = line("blue", 500)
     with pytest.raises(OpsError, match="stopped at “canary”"):
         shop.deploy(shop.fetched("second"), canary=CanaryPolicy(10, 6, 1))
-    assert shop.users_meet == "first"
+    assert shop.active_release == "first"
 
 
 def test_no_requests(shop, capsys):

@@ -8,19 +8,19 @@ from ops.server import FILE
 
 def order(shop, *texts):
     """Return the positions of the first command with each text."""
-    return [next(index for index, done in enumerate(shop.docker.done) if text in done) for text in texts]
+    return [next(index for index, done in enumerate(shop.docker.executed) if text in done) for text in texts]
 
 
 def test_first(new_shop):
     """The first deploy ends with all traffic on the release."""
     new_shop.deploy(new_shop.fetched("first"))
-    assert (new_shop.users_meet, new_shop.running) == ("first", ["first"])
+    assert (new_shop.active_release, new_shop.running) == ("first", ["first"])
 
 
 def test_next(shop):
     """A deploy ends with all traffic on the new release, the old one stopped, no request lost, and one entry."""
     shop.deploy(shop.fetched("second"))
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("second", ["second"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("second", ["second"], [])
     assert shop.history[1:] == [("deploy", "second", "ok")]
     assert shop.journal is None
 
@@ -57,7 +57,7 @@ def test_rollback(shop):
     """A rollback restores the previous release and its files, and loses no request."""
     shop.deploy(shop.fetched("second"))
     shop.rollback()
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("first", ["first"], [])
     assert (shop.folder / FILE).read_text(encoding="utf-8") == "first"
 
 
@@ -67,7 +67,7 @@ def test_rollback_twice(shop):
         shop.deploy(shop.fetched(commit))
     shop.rollback()
     shop.rollback()
-    assert shop.users_meet == "first"
+    assert shop.active_release == "first"
 
 
 def test_rollback_to_an_image(shop):
@@ -75,7 +75,7 @@ def test_rollback_to_an_image(shop):
     for commit in ("second", "third"):
         shop.deploy(shop.fetched(commit))
     shop.rollback(shop.fetched("first").name)
-    assert shop.users_meet == "first"
+    assert shop.active_release == "first"
 
 
 def test_rollback_of_the_first(shop):
@@ -97,7 +97,7 @@ def test_rollback_past_a_contract_step(shop):
     shop.deploy(shop.fetched("second", pending=pending), allow_contract=True)
     with pytest.raises(PreconditionError, match="0007"):
         shop.rollback()
-    assert shop.users_meet == "second"
+    assert shop.active_release == "second"
 
 
 def test_rollback_past_a_failed_contract_step(shop):

@@ -30,7 +30,7 @@ VERIFIED = {"drain": ("[s]hutting down", 3), "stop": ("stop web-green", 0)}  # t
 
 def is_as_before(shop):
     """Whether the old release has all traffic, nothing else runs, and the history has the failure."""
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("first", ["first"], [])
     assert shop.history[-1] == ("deploy", "second", "failed")
     assert shop.journal is None
     return True
@@ -43,7 +43,7 @@ def test_before_the_switch(shop, step):
     with pytest.raises(OpsError, match=f"deploy stopped at “{step}”"):
         shop.deploy(shop.fetched("second", pending=MIGRATION))
     assert is_as_before(shop)
-    assert not any("reload" in done for done in shop.docker.done)
+    assert not any("reload" in done for done in shop.docker.executed)
 
 
 @pytest.mark.parametrize("seen", IMAGES)
@@ -52,7 +52,7 @@ def test_broken_image(shop, capsys, seen):
     with pytest.raises(OpsError, match=r'From outside, /health/version returns: 200 {"release": "first"}'):
         shop.deploy(shop.fetched("second", **IMAGES[seen]))
     assert is_as_before(shop)
-    assert not any("reload" in done for done in shop.docker.done)
+    assert not any("reload" in done for done in shop.docker.executed)
     assert seen in capsys.readouterr().out
 
 
@@ -106,9 +106,9 @@ def test_after_verify(shop, step):
     shop.docker.fail = failing(text, after=before)
     with pytest.raises(OpsError, match=f"stopped at “{step}”. All traffic is on second, verified; the next command"):
         shop.deploy(shop.fetched("second"))
-    assert (shop.users_meet, shop.journal.step) == ("second", step)
+    assert (shop.active_release, shop.journal.step) == ("second", step)
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.journal, shop.docker.lost) == ("second", ["second"], None, [])
+    assert (shop.active_release, shop.running, shop.journal, shop.docker.lost) == ("second", ["second"], None, [])
     assert shop.history[1:] == [("deploy", "second", "ok"), ("deploy", "second", "incomplete")]
 
 
@@ -118,7 +118,7 @@ def test_failed_undo(shop):
     with pytest.raises(OpsError, match="Undo failed"):
         shop.deploy(shop.fetched("second"))
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.journal) == ("first", ["first"], None)
+    assert (shop.active_release, shop.running, shop.journal) == ("first", ["first"], None)
 
 
 @pytest.mark.parametrize("step", ["migrate", "ready", "switch", "verify"])
@@ -168,7 +168,7 @@ def test_next_good_deploy(shop):
     with pytest.raises(OpsError):
         shop.deploy(shop.fetched("second", ends=True))
     shop.deploy(shop.fetched("third"))
-    assert (shop.users_meet, shop.running) == ("third", ["third"])
+    assert (shop.active_release, shop.running) == ("third", ["third"])
 
 
 def test_failed_rollback(shop):
@@ -177,7 +177,7 @@ def test_failed_rollback(shop):
     shop.docker.fail = failing("--pull never web-green")
     with pytest.raises(OpsError, match="rollback stopped at “start”"):
         shop.rollback()
-    assert (shop.users_meet, shop.running) == ("second", ["second"])
+    assert (shop.active_release, shop.running) == ("second", ["second"])
 
 
 @pytest.mark.parametrize("text", ["-s reload", "[s]hutting", "stop web-blue"])

@@ -53,7 +53,7 @@ def signed(shop):
 
 def starts(shop):
     """Return the first two words of each command."""
-    return [" ".join(done.split()[:2]) for done in shop.docker.done if not done.startswith("docker compose")]
+    return [" ".join(done.split()[:2]) for done in shop.docker.executed if not done.startswith("docker compose")]
 
 
 def test_bundle(shop, image):
@@ -119,7 +119,7 @@ def test_cut_short(shop, image):
 def test_again(shop, image):
     """An existing bundle stays untouched: nginx may be running on it."""
     bundle = fetch.fetch(shop.server(), image.name)
-    before, shop.docker.done = bundle.stat(), []
+    before, shop.docker.executed = bundle.stat(), []
     assert fetch.fetch(shop.server(), image.name) == bundle
     assert (bundle.stat().st_ino, bundle.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert starts(shop) == ["docker pull"]

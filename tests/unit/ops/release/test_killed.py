@@ -41,7 +41,7 @@ def test_before_verification(shop, at_step, step):
     at_step(step, Killed())
     killed(shop, shop.deploy, shop.fetched("second"))
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("first", ["first"], [])
     assert shop.history[1:] == [("deploy", "second", "interrupted")]
 
 
@@ -51,7 +51,7 @@ def test_after_verification(shop, at_step, step):
     at_step(step, Killed())
     killed(shop, shop.deploy, shop.fetched("second"))
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("second", ["second"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("second", ["second"], [])
     assert shop.history[1:] == [("deploy", "second", "ok")]
 
 
@@ -71,7 +71,7 @@ def test_the_next_deploy(shop, at_step, step):
     at_step(step, Killed())
     killed(shop, shop.deploy, shop.fetched("second"))
     shop.deploy(shop.fetched("third"))
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("third", ["third"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("third", ["third"], [])
 
 
 @pytest.mark.parametrize("step", BEFORE[3:])
@@ -80,14 +80,14 @@ def test_the_first_deploy(new_shop, at_step, step):
     at_step(step, Killed())
     killed(new_shop, new_shop.deploy, new_shop.fetched("first"))
     new_shop.deploy(new_shop.fetched("second"))
-    assert (new_shop.users_meet, new_shop.running) == ("second", ["second"])
+    assert (new_shop.active_release, new_shop.running) == ("second", ["second"])
 
 
 def is_consistent(shop):
     """Whether one release has all traffic, nothing else runs, and the history says so once."""
     results = [result for _, _, result in shop.history if result in ENDS]
     expected = "second" if results[1:] == ["ok"] else "first"
-    found = (shop.users_meet, shop.running, shop.docker.lost, shop.journal)
+    found = (shop.active_release, shop.running, shop.docker.lost, shop.journal)
     return found == (expected, [expected], [], None) and len(results) <= 2
 
 
@@ -96,12 +96,12 @@ def test_at_every_command(make_shop, hook):
     """After a kill before or after any Docker command, one release has all traffic and is the recorded one."""
     whole = make_shop("whole")
     whole.deploy(whole.fetched("second"))
-    for place in range(len(whole.docker.done)):
+    for place in range(len(whole.docker.executed)):
         shop = make_shop(f"shop{place}")
         setattr(shop.docker, hook, KillAt(place))
         killed(shop, shop.deploy, shop.fetched("second"))
         shop.recover()
-        assert is_consistent(shop), f"killed at {place}: {whole.docker.done[place]}"
+        assert is_consistent(shop), f"killed at {place}: {whole.docker.executed[place]}"
 
 
 @pytest.mark.parametrize("step", ["ready", "verify", "drain"])
@@ -111,12 +111,12 @@ def test_during_recovery(make_shop, at_step, step):
         shop = make_shop(f"shop{place}")
         at_step(step, Killed())
         killed(shop, shop.deploy, shop.fetched("second"))
-        before = len(shop.docker.done)
+        before = len(shop.docker.executed)
         shop.docker.fail = KillAt(place)
         with suppress(Killed):
             shop.recover()
         shop.docker.fail = lambda _words: None
-        if len(shop.docker.done) - before < place:
+        if len(shop.docker.executed) - before < place:
             break  # the recovery has fewer commands
         shop.recover()
         assert is_consistent(shop), f"killed at {place}"
@@ -175,7 +175,7 @@ def test_invalid_nginx_configuration(shop, at_step):
 
     shop.docker.fail = start
     shop.recover()
-    assert (shop.users_meet, shop.running) == ("first", ["first"])
+    assert (shop.active_release, shop.running) == ("first", ["first"])
 
 
 def test_one_off_containers(shop):
@@ -189,16 +189,16 @@ def test_stopped_nginx(shop, at_step):
     """Recovery starts nginx first, such as after a reboot."""
     at_step("ready", Killed())
     killed(shop, shop.deploy, shop.fetched("second"))
-    shop.docker.done.clear()
+    shop.docker.executed.clear()
     shop.recover()
-    first = next(done for done in shop.docker.done if done.endswith(" nginx") or "docker exec" in done)
+    first = next(done for done in shop.docker.executed if done.endswith(" nginx") or "docker exec" in done)
     assert " up " in first
 
 
 def test_nothing_to_recover(shop):
     """Without an interrupted command, recovery changes nothing."""
     shop.recover()
-    assert [done for done in shop.docker.done if "docker ps" not in done and "config --format" not in done] == []
+    assert [done for done in shop.docker.executed if "docker ps" not in done and "config --format" not in done] == []
 
 
 def test_canary(shop, at_step):
@@ -206,7 +206,7 @@ def test_canary(shop, at_step):
     at_step("canary", Killed())
     killed(shop, shop.canary, shop.fetched("second"))
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("first", ["first"], [])
 
 
 @pytest.mark.parametrize(("step", "active"), [("ready", "first"), ("switch", "first"), ("drain", "second")])
@@ -216,7 +216,7 @@ def test_promote(shop, at_step, step, active):
     at_step(step, Killed())
     killed(shop, shop.promote)
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.docker.lost) == (active, [active], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == (active, [active], [])
 
 
 def test_abort(shop, at_step):
@@ -225,5 +225,5 @@ def test_abort(shop, at_step):
     at_step("abort", Killed())
     killed(shop, shop.abort)
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.docker.lost) == ("first", ["first"], [])
+    assert (shop.active_release, shop.running, shop.docker.lost) == ("first", ["first"], [])
     assert (shop.folder / "ops/__main__.py").read_text(encoding="utf-8") == "first"

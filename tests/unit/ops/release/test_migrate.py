@@ -13,7 +13,7 @@ CONTRACT = {"revision": "0008", "contract": True, "title": "drop the old price"}
 
 def upgrades(shop):
     """Return the commands that applied migrations."""
-    return [done for done in shop.docker.done if done.endswith("db upgrade")]
+    return [done for done in shop.docker.executed if done.endswith("db upgrade")]
 
 
 def entries(shop):
@@ -34,7 +34,7 @@ def test_image(shop):
     shop.deploy(image)
     assert all(f"MIGRATE_IMAGE={image.name}" in done for done in upgrades(shop))
     assert len(upgrades(shop)) == 1
-    assert f"{image.name} shop:migrate" in " ".join(shop.docker.done)
+    assert f"{image.name} shop:migrate" in " ".join(shop.docker.executed)
 
 
 def test_contract_refused(shop, capsys):
@@ -67,13 +67,13 @@ def test_recorded_first(shop, steps, contract):
 def test_before_the_new_code(shop):
     """No container of the new release starts before its migrations have run."""
     shop.deploy(shop.fetched("second", pending=json.dumps([EXPAND])))
-    started = next(index for index, done in enumerate(shop.docker.done) if done.endswith("web-blue"))
-    assert shop.docker.done.index(upgrades(shop)[0]) < started
+    started = next(index for index, done in enumerate(shop.docker.executed) if done.endswith("web-blue"))
+    assert shop.docker.executed.index(upgrades(shop)[0]) < started
 
 
 def test_invalid_output(shop, capsys):
     """Invalid output of the release fails the deploy."""
     with pytest.raises(OpsError, match="stopped at “migrate”"):
         shop.deploy(shop.fetched("second", pending="Deprecated: …\n[]"))
-    assert (shop.users_meet, shop.journal) == ("first", None)
+    assert (shop.active_release, shop.journal) == ("first", None)
     assert "printed no list: Deprecated" in capsys.readouterr().out

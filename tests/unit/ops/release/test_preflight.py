@@ -12,11 +12,13 @@ from ops.server import FILE, disk, drift
 from tests.support.helpers import ROOT
 from tests.support.ops.faults import failing
 
+SIDECARS = " up --detach --no-deps certbot wal-receiver backup restore-drill"
+
 
 def test_success(shop):
     """On a healthy server there are no warnings, and the stateful services are started."""
     assert preflight.prepare(shop.server()) == ""
-    assert [done.split()[-1] for done in shop.docker.done if " up " in done] == ["nginx"]
+    assert [done.split()[-1] for done in shop.docker.executed if " up " in done] == ["nginx"]
 
 
 def test_roles(shop):
@@ -29,7 +31,7 @@ def test_pgbouncer(shop):
     """PgBouncer starts with the stateful services if its profile is enabled."""
     shop.docker.optional = {"pgbouncer": {}}
     preflight.prepare(shop.server())
-    started = next(done for done in shop.docker.done if " up " in done)
+    started = next(done for done in shop.docker.executed if " up " in done)
     assert started.endswith(" pgbouncer db redis-cache redis-sessions nginx")
 
 
@@ -38,7 +40,7 @@ def test_missing_secrets(shop):
     shutil.rmtree(shop.folder / "secrets")
     with pytest.raises(PreconditionError, match=r"secrets/cache_acl, secrets/secret_key\. Create them"):
         preflight.prepare(shop.server())
-    assert not any(" up " in done for done in shop.docker.done)
+    assert not any(" up " in done for done in shop.docker.executed)
 
 
 def test_full_disk(shop, monkeypatch):
@@ -94,7 +96,8 @@ def test_sidecars(shop):
     found = find(shop.server(), shop.fetched("second").name)
     assert install(shop.server(), found) == ""
     assert any(
-        done.endswith(" up --detach --no-deps certbot wal-receiver backup restore-drill") for done in shop.docker.done
+        done.endswith(" up --detach --no-deps certbot wal-receiver backup restore-drill")
+        for done in shop.docker.executed
     )
     shop.docker.fail = failing(" certbot")
     assert install(shop.server(), found).startswith("a sidecar failed: ")
@@ -107,11 +110,12 @@ def test_monitoring(shop):
     shop.docker.fail = failing("grafana")
     assert "grafana" in install(shop.server(), found)
     assert any(
-        done.endswith(" up --detach --no-deps certbot wal-receiver backup restore-drill") for done in shop.docker.done
+        done.endswith(" up --detach --no-deps certbot wal-receiver backup restore-drill")
+        for done in shop.docker.executed
     )
     shop.docker.fail = lambda _words: None
     install(shop.server(), found)
-    assert any(done.endswith(" up --detach --no-deps prometheus grafana") for done in shop.docker.done)
+    assert any(done.endswith(" up --detach --no-deps prometheus grafana") for done in shop.docker.executed)
 
 
 def test_changed_monitoring(shop):
@@ -134,10 +138,10 @@ def test_changed_sidecar(shop, name, services):
     shop.docker.optional = {"prometheus": {}}
     found = find(shop.server(), shop.fetched("first").name)
     install(shop.server(), found)
-    assert not any(" restart " in done for done in shop.docker.done)
+    assert not any(" restart " in done for done in shop.docker.executed)
     (found.bundle / name).write_text("changed", encoding="utf-8")
     install(shop.server(), found)
-    assert [done.partition(" restart ")[2] for done in shop.docker.done if " restart " in done] == [services]
+    assert [done.partition(" restart ")[2] for done in shop.docker.executed if " restart " in done] == [services]
 
 
 def test_older_bundle(shop):

@@ -23,7 +23,7 @@ def test_canary(canary):
 def test_promote(canary):
     """A promoted canary has all traffic, and no request is lost."""
     canary.promote()
-    assert (canary.users_meet, canary.running, canary.docker.lost) == ("second", ["second"], [])
+    assert (canary.active_release, canary.running, canary.docker.lost) == ("second", ["second"], [])
     assert canary.history[2:] == [("promote", "second", "ok")]
 
 
@@ -31,13 +31,13 @@ def test_rollback_of_a_promoted_canary(canary):
     """A promoted canary can be rolled back."""
     canary.promote()
     canary.rollback()
-    assert canary.users_meet == "first"
+    assert canary.active_release == "first"
 
 
 def test_abort(canary):
     """After an abort, the old release has all traffic, and no request is lost."""
     canary.abort()
-    assert (canary.users_meet, canary.running, canary.docker.lost) == ("first", ["first"], [])
+    assert (canary.active_release, canary.running, canary.docker.lost) == ("first", ["first"], [])
     assert canary.history[2:] == [("abort", "second", "ok")]
 
 
@@ -74,4 +74,4 @@ def test_promote_a_broken_canary(canary):
     canary.docker.running.discard("blue")
     with pytest.raises(OpsError, match="promote stopped at “ready”"):
         canary.promote()
-    assert (canary.users_meet, canary.docker.lost) == ("first", [])
+    assert (canary.active_release, canary.docker.lost) == ("first", [])

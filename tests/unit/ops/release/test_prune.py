@@ -37,7 +37,7 @@ def test_last_five(shop):
 def test_images(shop):
     """The image is removed with its bundle."""
     images = deploy(shop, *COMMITS)
-    removed = [done.split()[-1] for done in shop.docker.done if done.startswith("docker image rm")]
+    removed = [done.split()[-1] for done in shop.docker.executed if done.startswith("docker image rm")]
     assert removed == [shop.fetched("first").name, images[0].name]
 
 
@@ -61,14 +61,14 @@ def test_in_use(shop):
     deploy(shop, *COMMITS[:-1])
     shop.docker.fail = failing("docker image rm")
     deploy(shop, COMMITS[-1])
-    assert shop.users_meet == COMMITS[-1]
+    assert shop.active_release == COMMITS[-1]
 
 
 def test_rollback_after_pruning(shop):
     """After pruning, a rollback is possible."""
     deploy(shop, *COMMITS)
     shop.rollback()
-    assert shop.users_meet == COMMITS[-2]
+    assert shop.active_release == COMMITS[-2]
 
 
 def test_unknown_bundle(shop):
@@ -106,7 +106,7 @@ def test_unfinished(shop, monkeypatch):
         patch.setattr(history, "add", lambda *argv: (full if argv[1]["result"] == "ok" else add)(*argv))
         with pytest.raises(OpsError, match="stopped at “record”"):
             shop.deploy(shop.fetched("second", pending=MIGRATION))
-    assert (shop.users_meet, bundles(shop)) == ("second", {"first", "second"})
+    assert (shop.active_release, bundles(shop)) == ("second", {"first", "second"})
     shop.deploy(shop.fetched("third"))
     results = [("second", "begun"), ("second", "incomplete"), ("second", "ok"), ("third", "ok")]
     assert [entry[1:] for entry in shop.history[1:]] == results
@@ -122,7 +122,7 @@ def test_no_permission(shop, monkeypatch, capsys):
     deploy(shop, *COMMITS[:-1])
     monkeypatch.setattr(files, "remove", lambda folder: full(folder, None))
     deploy(shop, COMMITS[-1])
-    assert shop.users_meet == COMMITS[-1]
+    assert shop.active_release == COMMITS[-1]
     assert "stays: [Errno 28]" in capsys.readouterr().out
 
 

@@ -15,7 +15,7 @@ def test_terminated(shop, at_step, step):
     at_step(step, Interrupted("SIGTERM"))
     with pytest.raises(OpsError, match=f"stopped at “{step}”"):
         shop.deploy(shop.fetched("second"))
-    assert (shop.users_meet, shop.running, shop.journal) == ("first", ["first"], None)
+    assert (shop.active_release, shop.running, shop.journal) == ("first", ["first"], None)
     assert shop.history[1:] == [("deploy", "second", "failed")]
 
 

@@ -1,4 +1,4 @@
-"""Static files of releases: there before a user meets the release, and until the last release that has them is gone."""
+"""Static files: present before a release gets traffic, and until its last release is pruned."""
 
 import errno
 import os
@@ -21,8 +21,8 @@ COMMITS = ["second", "third", "fourth", "fifth", "sixth", "seventh"]
 
 
 @pytest.fixture
-def bring(shop):
-    """Return a function that makes a release with static files: one of its own, and one that all have."""
+def release(shop):
+    """Return a function that makes a release with its own static file and a shared one."""
 
     def make(commit, **behaviour):
         image = shop.fetched(commit, **behaviour)
@@ -33,114 +33,114 @@ def bring(shop):
 
 
 def add(bundle, commit):
-    """Put static files into a bundle."""
+    """Write static files to a bundle."""
     for name in (STYLE.format(commit), f"zstd/static/docs.{commit}.css", "identity/static/img/logo.png"):
         (bundle / "static" / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / "static" / name).write_text(commit if commit in name else "logo", encoding="utf-8")
 
 
 def served(shop):
-    """Return the releases whose style sheet nginx finds."""
+    """Return the releases whose style sheet nginx can serve."""
     return {path.read_text(encoding="utf-8") for path in shop.server().static.glob(STYLE.format("*"))}
 
 
-def test_side_by_side(shop, bring):
-    """After a deploy the files of both releases are there, in each form, and after a rollback too."""
+def test_coexistence(shop, release):
+    """After a deploy and a rollback, the files of both releases exist, with their compressed forms."""
     for commit in ("second", "third"):
-        shop.deploy(bring(commit))
+        shop.deploy(release(commit))
     assert served(shop) == {"second", "third"}
     assert (shop.folder / "static/zstd/static/docs.second.css").read_text(encoding="utf-8") == "second"
     shop.rollback()
-    assert (shop.users_meet, served(shop)) == ("second", {"second", "third"})
+    assert (shop.active_release, served(shop)) == ("second", {"second", "third"})
 
 
 @pytest.mark.parametrize("command", ["deploy", "canary"])
-def test_before_users(shop, bring, monkeypatch, command):
-    """They are there before nginx sends the first user to the release."""
+def test_before_the_traffic(shop, release, monkeypatch, command):
+    """The files exist before the release gets traffic."""
     seen, route = [], nginx.route
     monkeypatch.setattr(nginx, "route", lambda server, wanted: (seen.append(served(shop)), route(server, wanted)))
-    getattr(shop, command)(bring("second"))
+    getattr(shop, command)(release("second"))
     assert seen[0] == {"second"}
 
 
-def test_before_a_rollback(shop, bring):
-    """So are those of a release that is brought back, though somebody took them away."""
+def test_before_a_rollback(shop, release):
+    """A rollback restores missing files first."""
     for commit in ("second", "third"):
-        shop.deploy(bring(commit))
+        shop.deploy(release(commit))
     shutil.rmtree(shop.folder / "static")
     shop.rollback()
     assert served(shop) == {"second"}
 
 
-def test_rights(shop, bring):
-    """Nginx runs as a user of its own and reads them, whatever the umask of the person who deploys."""
+def test_readable_for_nginx(shop, release):
+    """The files are world-readable, whatever the umask."""
     before = os.umask(0o077)
     try:
-        shop.deploy(bring("second"))
+        shop.deploy(release("second"))
     finally:
         os.umask(before)
     modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in (shop.folder / "static").rglob("*")}
     assert modes == {True: 0o755, False: 0o644}
 
 
-def test_same_folder(shop, bring):
-    """The folder itself stays the same one: it is mounted."""
+def test_same_inode(shop, release):
+    """The folder keeps its inode, since it is mounted."""
     (shop.folder / "static").mkdir()
     before = (shop.folder / "static").stat().st_ino
-    shop.deploy(bring("second"))
+    shop.deploy(release("second"))
     assert (shop.folder / "static").stat().st_ino == before
 
 
 def test_init(new_shop):
-    """A new server has the folder before nginx is started: Docker would make it, and for root alone."""
+    """`init` creates the folder, which Docker would create for root only."""
     init.init(new_shop.server(), [])
     assert stat.S_IMODE((new_shop.folder / "static").stat().st_mode) == 0o755
 
 
-def test_of_before(shop, bring):
-    """A release from before there were such files is deployed and brought back, and takes none away."""
-    shop.deploy(bring("second"))
+def test_release_without_static_files(shop, release):
+    """A release without static files can be deployed and restored, and removes none."""
+    shop.deploy(release("second"))
     shop.rollback()
-    assert (shop.users_meet, served(shop)) == ("first", {"second"})
+    assert (shop.active_release, served(shop)) == ("first", {"second"})
 
 
 def full(*_):
-    """Have no room on the disk."""
+    """Fail like a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
 FAULTS = {
-    "no room for a copy": (files, "copy"),
-    "nor for its bytes": (static_files, "flush"),
+    "full disk for the copy": (files, "copy"),
+    "full disk for its content": (static_files, "flush"),
     "not readable": (static_files, "names"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault(shop, bring, monkeypatch, capsys, fault):
-    """Where they cannot be read or written, the release meets no user, and it is said why; the next deploy works."""
-    second = bring("second")
+def test_fault(shop, release, monkeypatch, capsys, fault):
+    """If the files cannot be copied, the release gets no traffic; the next deploy succeeds."""
+    second = release("second")
     with monkeypatch.context() as patch:
         patch.setattr(*FAULTS[fault], full)
         with pytest.raises(OpsError, match="deploy stopped at “static”"):
             shop.deploy(second)
-    assert (shop.users_meet, shop.running, shop.docker.nginx) == ("first", ["first"], Traffic("green"))
+    assert (shop.active_release, shop.running, shop.docker.nginx) == ("first", ["first"], Traffic("green"))
     text = "The static files of second were not copied: [Errno 28]"
     assert text in capsys.readouterr().out
     shop.deploy(second)
-    assert (shop.users_meet, served(shop)) == ("second", {"second"})
+    assert (shop.active_release, served(shop)) == ("second", {"second"})
 
 
-def test_no_folder(shop, bring):
-    """Nor where a file lies in the folder's place."""
+def test_no_folder(shop, release):
+    """A file in place of the folder stops the deploy."""
     (shop.folder / "static").write_text("", encoding="utf-8")
     with pytest.raises(OpsError, match="deploy stopped at “static”"):
-        shop.deploy(bring("second"))
-    assert shop.users_meet == "first"
+        shop.deploy(release("second"))
+    assert shop.active_release == "first"
 
 
-def test_no_half_file(tmp_path, monkeypatch):
-    """What a full disk let nobody finish is not left lying there."""
+def test_no_partial_file(tmp_path, monkeypatch):
+    """A full disk leaves no partial file."""
     (tmp_path / "source").write_text("new", encoding="utf-8")
     monkeypatch.setattr(files.shutil, "copyfile", lambda _source, target: (target.write_text("n"), full()))
     with pytest.raises(OSError, match="No space left"):
@@ -149,72 +149,72 @@ def test_no_half_file(tmp_path, monkeypatch):
 
 
 def test_unreadable(tmp_path):
-    """A folder that is not there has no files; one that cannot be read is an error, not an empty one."""
+    """A missing folder has no files; an unreadable one is an error."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert static_files.names(tmp_path / "gone") == set()
     with pytest.raises(NotADirectoryError):
         static_files.names(tmp_path / "file")
 
 
-def test_killed(shop, bring, at_step):
-    """Killed while they were laid out, the old release serves, and the next deploy works."""
+def test_killed(shop, release, at_step):
+    """After a kill at this step, the old release stays active, and the next deploy succeeds."""
     at_step("static", Killed())
     with pytest.raises(Killed):
-        shop.deploy(bring("second"))
+        shop.deploy(release("second"))
     shop.recover()
-    assert (shop.users_meet, shop.running, shop.journal) == ("first", ["first"], None)
-    shop.deploy(bring("third"))
-    assert (shop.users_meet, served(shop)) == ("third", {"third"})
+    assert (shop.active_release, shop.running, shop.journal) == ("first", ["first"], None)
+    shop.deploy(release("third"))
+    assert (shop.active_release, served(shop)) == ("third", {"third"})
 
 
-def test_dry_run(shop, bring, capsys):
-    """A dry run says what it would do, and does nothing."""
-    second = bring("second")
+def test_dry_run(shop, release, capsys):
+    """A dry run prints the copy and copies nothing."""
+    second = release("second")
     bundle = bundle_of(shop.server(), second.name)
     shop.deploy(second, dry=True)
     assert f"would copy {bundle}/static to {shop.folder}/static" in capsys.readouterr().out
     assert not (shop.folder / "static").exists()
 
 
-def test_prune(shop, bring):
-    """The files of the last five releases stay, with those that an older one shares with them; the rest goes."""
+def test_prune(shop, release):
+    """The files of the last five releases stay, also shared ones."""
     for commit in COMMITS:
-        shop.deploy(bring(commit))
+        shop.deploy(release(commit))
     assert served(shop) == set(COMMITS[-5:])
     assert not (shop.folder / "static/zstd/static/docs.second.css").exists()
     assert (shop.folder / "static/identity/static/img/logo.png").exists()
 
 
-def test_failed_one(shop, bring):
-    """Those of a release that never served go with the next good deploy."""
+def test_failed_release(shop, release):
+    """The files of a release that was never active are removed by the next deploy."""
     with pytest.raises(OpsError):
-        shop.deploy(bring("broken", ends=True))
+        shop.deploy(release("broken", ends=True))
     assert served(shop) == {"broken"}
-    shop.deploy(bring("second"))
+    shop.deploy(release("second"))
     assert served(shop) == {"second"}
 
 
-def test_canary(shop, bring):
-    """Those of a canary that was aborted stay as long as its bundle does."""
-    shop.deploy(bring("second"))
-    shop.canary(bring("third"))
+def test_canary(shop, release):
+    """The files of an aborted canary stay until its bundle is pruned."""
+    shop.deploy(release("second"))
+    shop.canary(release("third"))
     shop.abort()
     assert served(shop) == {"second", "third"}
 
 
-def test_not_ours(shop, bring):
-    """What no release brought is left alone."""
+def test_unknown_files(shop, release):
+    """Files of no release stay."""
     add(shop.folder, "mine")
     for commit in COMMITS:
-        shop.deploy(bring(commit))
+        shop.deploy(release(commit))
     assert "mine" in served(shop)
 
 
-def test_prune_killed(shop, bring, monkeypatch):
-    """Killed between a release's files and its bundle, the next prune goes on with the bundle."""
+def test_prune_killed(shop, release, monkeypatch):
+    """After a kill between files and bundle, the next prune removes the bundle."""
     for commit in COMMITS[:-1]:
-        shop.deploy(bring(commit))
-    last = bring(COMMITS[-1])
+        shop.deploy(release(commit))
+    last = release(COMMITS[-1])
     with monkeypatch.context() as patch:
         patch.setattr(files, "remove", killed)
         with pytest.raises(Killed):
@@ -225,13 +225,13 @@ def test_prune_killed(shop, bring, monkeypatch):
 
 
 def killed(_folder):
-    """Be killed."""
+    """Kill the process."""
     raise Killed
 
 
-def test_left_over(shop, bring):
-    """What is left of a bundle that was on its way in or out keeps nothing."""
-    shop.deploy(bring("second"))
+def test_partial_bundles(shop, release):
+    """A partial bundle keeps no files."""
+    shop.deploy(release("second"))
     bundle = bundle_of(shop.server(), shop.fetched("third").name)
     for path in (bundle, bundle.with_suffix(".new"), bundle.with_suffix(".old"), shop.folder):
         add(path, "third")

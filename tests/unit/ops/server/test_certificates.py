@@ -10,7 +10,7 @@ from ops.cli import main
 from ops.docker import nginx
 from ops.errors import OpsError, PreconditionError
 from ops.server import certificates, init
-from tests.support.ops.fake_server import FakeRunner
+from tests.support.ops.fake_docker import FakeRunner
 
 OLD, NEW = b"the placeholder", b"the authority's"
 
@@ -49,7 +49,7 @@ def server(shop, monkeypatch):
 def test_obtained(shop, server, capsys):
     """It starts nginx and certbot, obtains a certificate, waits until nginx serves it, and prints the days left."""
     certificates.certificates(server, force=False)
-    starts = [done.split()[-1] for done in shop.docker.done if " up " in done]
+    starts = [done.split()[-1] for done in shop.docker.executed if " up " in done]
     assert starts == ["nginx", "certbot"]
     assert "certificate: shop.example, 30.0 days left, by CN=Authority" in capsys.readouterr().out
 
@@ -58,7 +58,7 @@ def test_obtained(shop, server, capsys):
 def test_force(shop, server, force):
     """--force renews a valid certificate."""
     certificates.certificates(server, force=force)
-    assert any(done.endswith("deploy.certbot.renew obtain --force") for done in shop.docker.done) == force
+    assert any(done.endswith("deploy.certbot.renew obtain --force") for done in shop.docker.executed) == force
 
 
 def test_refused(shop, server):
@@ -110,7 +110,7 @@ def test_other_names(shop, server):
     shop.docker.hashes["nginx"] = "2"
     with pytest.raises(PreconditionError, match="docker compose up --detach --no-deps nginx"):
         certificates.certificates(server, force=False)
-    assert not any("obtain" in done for done in shop.docker.done)
+    assert not any("obtain" in done for done in shop.docker.executed)
 
 
 def test_email_missing_in_existing_settings(new_shop):

@@ -11,8 +11,8 @@ from ops.docker.compose import CHECK_SCRIPT, Compose
 from ops.errors import OpsError
 from ops.server import check
 from ops.server.checks import finding, registry
+from tests.support.ops.fake_docker import FakeRunner
 from tests.support.ops.fake_image import Image
-from tests.support.ops.fake_server import FakeRunner
 from tests.support.ops.faults import failing
 
 PASSED = {"check": "rights", "state": "PASS", "reason": "app cannot change the schema.", "remedy": ""}
@@ -22,7 +22,7 @@ FAILED = {"check": "connections", "state": "FAIL", "reason": "208 connections = 
 
 def check_runs(shop):
     """Return the positions of the release's check among the commands."""
-    return [index for index, done in enumerate(shop.docker.done) if CHECK_SCRIPT in done]
+    return [index for index, done in enumerate(shop.docker.executed) if CHECK_SCRIPT in done]
 
 
 def test_pass(shop, capsys):
@@ -30,16 +30,16 @@ def test_pass(shop, capsys):
     image = shop.fetched("second", findings=json.dumps([PASSED]))
     shop.deploy(image)
     [place] = check_runs(shop)
-    assert f"MIGRATE_IMAGE={image.name}" in shop.docker.done[place]
-    assert "--json --before-migrating" in shop.docker.done[place]
-    assert place < next(index for index, done in enumerate(shop.docker.done) if "schema pending" in done)
+    assert f"MIGRATE_IMAGE={image.name}" in shop.docker.executed[place]
+    assert "--json --before-migrating" in shop.docker.executed[place]
+    assert place < next(index for index, done in enumerate(shop.docker.executed) if "schema pending" in done)
     assert "rights" not in capsys.readouterr().out
 
 
 def test_warn(shop, capsys):
     """Each warning of the application and of the server is printed and stops nothing."""
     shop.deploy(shop.fetched("second", findings=json.dumps([PASSED, WARNED])))
-    assert shop.users_meet == "second"
+    assert shop.active_release == "second"
     lines = capsys.readouterr().out.splitlines()
     assert "    WARN pooler: a statement may take 2000 ms. Recreate it." in lines
     assert any(line.startswith("    WARN offsite: ") for line in lines)
@@ -52,14 +52,14 @@ def test_fail(shop, capsys):
     with pytest.raises(OpsError, match="deploy stopped at “preflight”"):
         shop.deploy(shop.fetched("second", findings=json.dumps([WARNED, FAILED])))
     assert "    FAIL connections: 208 connections = … Lower WEB_REPLICAS." in capsys.readouterr().out.splitlines()
-    assert (shop.users_meet, shop.running, shop.history[-1]) == ("first", ["first"], ("deploy", "second", "failed"))
-    assert not any("schema pending" in done or "--pull never" in done for done in shop.docker.done)
+    assert (shop.active_release, shop.running, shop.history[-1]) == ("first", ["first"], ("deploy", "second", "failed"))
+    assert not any("schema pending" in done or "--pull never" in done for done in shop.docker.executed)
 
 
 def test_no_script(shop, capsys):
     """An image without the check is deployed, with a note."""
     shop.deploy(shop.fetched("second", findings="null"))
-    assert shop.users_meet == "second"
+    assert shop.active_release == "second"
     assert "so its connections are unknown" in capsys.readouterr().out
 
 
@@ -68,7 +68,7 @@ def test_invalid_output(shop, capsys, printed):
     """Invalid output of the check fails the deploy."""
     with pytest.raises(OpsError, match="stopped at “preflight”"):
         shop.deploy(shop.fetched("second", findings=printed))
-    assert shop.users_meet == "first"
+    assert shop.active_release == "first"
     assert "printed no list of findings" in capsys.readouterr().out
 
 
@@ -83,7 +83,7 @@ def test_failed_run(shop, capsys):
 def test_rollback(shop):
     """A rollback does not run the check."""
     shop.deploy(shop.fetched("second"))
-    shop.docker.done.clear()
+    shop.docker.executed.clear()
     shop.rollback()
     assert check_runs(shop) == []
 
@@ -108,7 +108,7 @@ def test_server_failure(shop, monkeypatch, capsys):
     """A failure of the server is a warning in a deploy that does not make it worse."""
     fails(monkeypatch, "backups", "warns")
     shop.deploy(shop.fetched("second"))
-    assert shop.users_meet == "second"
+    assert shop.active_release == "second"
     assert "    WARN backups: it is broken. Mend it." in capsys.readouterr().out.splitlines()
 
 
@@ -118,7 +118,7 @@ def test_server_failure_that_stops(shop, monkeypatch, capsys):
     with pytest.raises(OpsError, match="deploy stopped at “preflight”"):
         shop.deploy(shop.fetched("second"))
     assert "    FAIL disk: it is broken. Mend it." in capsys.readouterr().out.splitlines()
-    assert shop.users_meet == "first"
+    assert shop.active_release == "first"
 
 
 def test_check_skipped_in_a_deploy(shop, monkeypatch, capsys):
@@ -165,8 +165,8 @@ def test_command_check_runs_in_the_live_image(report, shop):
     """The check runs in the live colour's image, where pending migrations are a failure."""
     report(findings="[]")
     [place] = check_runs(shop)
-    assert "MIGRATE_IMAGE=shop:green" in shop.docker.done[place]
-    assert "--before-migrating" not in shop.docker.done[place]
+    assert "MIGRATE_IMAGE=shop:green" in shop.docker.executed[place]
+    assert "--before-migrating" not in shop.docker.executed[place]
 
 
 @pytest.mark.parametrize(

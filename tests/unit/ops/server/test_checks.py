@@ -16,7 +16,7 @@ from ops.server.checks import clock, disk, files, registry, services, sidecars
 from ops.server.checks import edge as https
 from ops.server.checks.finding import FAIL, PASS, WARN
 from tests.support.helpers import ROOT
-from tests.support.ops.fake_server import SECRETS
+from tests.support.ops.fake_docker import SECRETS
 
 GIB = 2**30
 

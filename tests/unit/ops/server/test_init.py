@@ -9,7 +9,7 @@ import pytest
 from ops.errors import OpsError, PreconditionError
 from ops.release.state import Traffic
 from ops.server import FILE, Server, certificates, credentials, disk, init
-from tests.support.ops.fake_server import FakeDocker, FakeRunner
+from tests.support.ops.fake_docker import FakeDocker, FakeRunner
 from tests.support.ops.faults import failing
 
 
@@ -70,9 +70,9 @@ def test_permissions(new):
     assert new.mode("secrets") == 0o700
     assert {new.mode(name) for name in new.files() if name.startswith("secrets/")} == {0o600}
     assert new.mode(".env") == 0o600
-    assert new.docker.given["secret_key"] == "10001:10001"
-    assert new.docker.given["postgres_password"] == "999:999"
-    assert new.docker.given["."] == "101:101"  # certificates/
+    assert new.docker.owners["secret_key"] == "10001:10001"
+    assert new.docker.owners["postgres_password"] == "999:999"
+    assert new.docker.owners["."] == "101:101"  # certificates/
 
 
 def test_second_run(new):
@@ -100,7 +100,7 @@ def test_run_after_a_failure(new, text):
     with pytest.raises(OpsError):
         new.init("shop.example")
     new.init("shop.example")
-    assert set(new.docker.given) == {*credentials.missing(new.folder / "none"), "."}
+    assert set(new.docker.owners) == {*credentials.missing(new.folder / "none"), "."}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A server with Docker, nginx and two colours, as far as ops looks: a command changes what the next one sees."""
+"""A fake of Docker, nginx and two colours: each command changes what the next one returns."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ SECRETS = ("secret_key", "cache_acl")
 
 @dataclass
 class FakeRunner(Runner):
-    """The real runner, but for the process: the server does what it is told."""
+    """The real runner with the fake instead of a process."""
 
     docker: "FakeDocker" = None
 
     def _start(self, argv, timeout, *, merge=False):  # noqa: ARG002
         try:
-            code, output = 0, self.docker.carry_out(argv)
+            code, output = 0, self.docker.execute(argv)
         except CommandError as refused:
             code, output = 1, str(refused)
         return CompletedProcess(argv, code, output, "")
@@ -30,49 +30,49 @@ class FakeRunner(Runner):
 
 @dataclass
 class FakeDocker:
-    """One server's state; `done` has each command, `lost` what would have cost users an answer."""
+    """The state of one server; `executed` has each command, `lost` each cause of a lost request."""
 
     folder: object
-    images: dict = field(default_factory=dict)  # by each name they have here
-    colours: dict = field(default_factory=dict)  # the image that a colour's container was made of
+    images: dict = field(default_factory=dict)  # by name
+    colours: dict = field(default_factory=dict)  # the image of a colour's container
     running: set = field(default_factory=set)
     nginx: Traffic = field(default_factory=lambda: Traffic("blue"))
-    asked: Traffic = None  # what nginx was told to serve, and has not taken over yet
-    leaving: Traffic = None  # what old workers still send requests to
+    pending: Traffic = None  # the traffic split that nginx has not loaded yet
+    leaving: Traffic = None  # the traffic split of the old workers
     worker: int = 1
-    looks: int = 0  # at workers that are leaving
+    polls: int = 0  # of the old workers, until they exit
     one_offs: list = field(default_factory=list)
-    log: str = ""  # what nginx logs
-    done: list = field(default_factory=list)
+    log: str = ""  # of nginx
+    executed: list = field(default_factory=list)
     lost: list = field(default_factory=list)
-    fail: object = lambda _words: None  # raises to let a command fail, or to be killed before it
-    after: object = lambda _words: None  # likewise, when it is done
+    fail: object = lambda _words: None  # called before each command; may raise
+    after: object = lambda _words: None  # called after each command; may raise
     unpack: object = None  # copies the bundle of an image
-    renew: object = lambda _words: ""  # what deploy/certbot/renew.py does
+    renew: object = lambda _words: ""  # replaces deploy/certbot/renew.py
     compose: str = "2.40.1\n"
     root: str = "/nowhere/docker"
-    repository: str = ""  # the only one whose images the deploy key may bring
-    given: dict = field(default_factory=dict)  # files, and the user that they were given to
-    volumes: set = field(default_factory=lambda: {"shop_db"})  # that are or were the database's
+    repository: str = ""  # IMAGE_REPOSITORY
+    owners: dict = field(default_factory=dict)  # of files
+    volumes: set = field(default_factory=lambda: {"shop_db"})  # current and previous ones of the database
     read_only: bool = False
-    database: str = "shop_db"  # the volume on which it runs; None while it does not
-    trials: set = field(default_factory=set)  # volumes on which one runs where nobody reaches it
-    filled: dict = field(default_factory=dict)  # what each volume has been through
-    backups: list = field(default_factory=list)  # what deploy/backup/list.sh prints
-    optional: dict = field(default_factory=dict)  # services whose profile is on
+    database: str = "shop_db"  # its volume while it runs
+    trials: set = field(default_factory=set)  # volumes of temporary databases
+    filled: dict = field(default_factory=dict)  # the restore steps of each volume
+    backups: list = field(default_factory=list)  # the output of deploy/backup/list.sh
+    optional: dict = field(default_factory=dict)  # services with an enabled profile
     hashes: dict = field(default_factory=lambda: {"db": "1", "nginx": "1", "web-blue": "1", "migrate": "1"})
-    environment: dict = field(default_factory=dict)  # of the command that is carried out
+    environment: dict = field(default_factory=dict)  # of the current command
     made_from: dict = field(default_factory=lambda: {"db": "1", "nginx": "1"})
 
     @property
     def state(self):
-        """What ops keeps."""
+        """The folder of ops' state files."""
         return self.folder / "state"
 
-    def carry_out(self, argv):
-        """Do what a command says and return what it prints."""
+    def execute(self, argv):
+        """Execute a command and return its output."""
         self.fail(argv)
-        self.done.append(" ".join(argv))
+        self.executed.append(" ".join(argv))
         output = self._do(self._short(argv))
         self.after(argv)
         return output
@@ -103,7 +103,7 @@ class FakeDocker:
             "compose ps": self._ps,
             "compose logs": lambda _: self.log,
             "compose run": self._run,
-            "docker exec": lambda argv: self._beside_nginx(argv[3:]),
+            "docker exec": lambda argv: self._in_nginx(argv[3:]),
             "docker ps": self._list,
             "docker image inspect": self._inspect_image,
             "docker inspect": self._inspect,
@@ -124,7 +124,7 @@ class FakeDocker:
         }.items():
             if text.startswith(start):
                 return method(argv) or ""
-        raise AssertionError(f"the fake server knows no {text}")
+        raise AssertionError(f"the fake has no {text}")
 
     def _config(self, _words):
         web = {"environment": {"TRUSTED_HOSTS": "shop.example"}, "deploy": {"replicas": 1}}
@@ -140,11 +140,11 @@ class FakeDocker:
 
     @property
     def wanted(self):
-        """The volume that .env names, or else the one that the database began with."""
+        """The database's volume in .env, or the first one."""
         return self.setting("DB_VOLUME", "shop_db")
 
     def setting(self, name, default):
-        """Return a setting as Compose sees it."""
+        """Return a setting as Compose resolves it."""
         lines = (self.folder / ".env").read_text(encoding="utf-8").splitlines()
         named = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
         return self.environment.get(name, named[0] if named else default)
@@ -182,9 +182,9 @@ class FakeDocker:
             self.database = None
             return
         colour = argv[-1][4:]
-        for met in (self.nginx, self.leaving):
-            if met and colour in self.running and (colour == met.colour or met.percent):
-                self.lost.append(f"{colour} was stopped while nginx sent users there")
+        for traffic in (self.nginx, self.leaving):
+            if traffic and colour in self.running and (colour == traffic.colour or traffic.percent):
+                self.lost.append(f"{colour} was stopped while it had traffic")
         self.running.discard(colour)
 
     def _ps(self, _words):
@@ -239,41 +239,41 @@ class FakeDocker:
         if "chown" in argv:
             uid = argv[argv.index("-R") + 1]
             names = [word.removeprefix("/files/") for word in argv if word.startswith("/files/")]
-            self.given.update(dict.fromkeys(names, uid))
+            self.owners.update(dict.fromkeys(names, uid))
         else:
             folder = Path(argv[argv.index("--volume") + 1].partition(":")[0])
             for name in ("fullchain.pem", "privkey.pem"):
                 (folder / name).write_text("self-signed", encoding="utf-8")
 
-    def _beside_nginx(self, argv):
+    def _in_nginx(self, argv):
         if argv[0] == "curl":
-            return "{1}\n{0}".format(*self._ask(argv[-1]))
+            return "{1}\n{0}".format(*self._curl(argv[-1]))
         if argv[0] == "sh":
             return self._workers()
         if argv[-1] == "reload":
-            self.asked = state.read_traffic(self.state / "traffic" / "active-colour.conf")
+            self.pending = state.read_traffic(self.state / "traffic" / "active-colour.conf")
         return ""
 
     def _workers(self):
-        """Print the workers and those of them that leave; each look finds nginx a step further."""
+        """Print the workers, and those that are shutting down; each call advances nginx by a step."""
         new, old = f"/proc/{self.worker}/cmdline", f"/proc/{self.worker - 1}/cmdline"
-        if self.asked:
-            self.leaving, self.nginx, self.asked = self.nginx, self.asked, None
-            self.worker, self.looks = self.worker + 1, 2
+        if self.pending:
+            self.leaving, self.nginx, self.pending = self.nginx, self.pending, None
+            self.worker, self.polls = self.worker + 1, 2
             return f"{new}\n--\n"
         if not self.leaving:
             return f"{new}\n--\n"
-        self.looks -= 1
-        if self.looks <= 0:
+        self.polls -= 1
+        if self.polls <= 0:
             self.leaving = None
         return f"{new}\n{old}\n--\n{old}\n"
 
-    def _ask(self, url):
-        door, _, path = url.removeprefix("http://").partition("/")
+    def _curl(self, url):
+        host, _, path = url.removeprefix("http://").partition("/")
         addresses = {f"address-of-{colour}:8000": colour for colour in COLOURS}
-        doors = {address.removeprefix("http://"): colour for colour, address in INTERNAL_URLS.items()}
-        return self.answer({**addresses, **doors}[door], f"/{path}")
+        internal = {address.removeprefix("http://"): colour for colour, address in INTERNAL_URLS.items()}
+        return self.respond({**addresses, **internal}[host], f"/{path}")
 
-    def answer(self, colour, path):
-        """Return what a colour answers."""
-        return self.colours[colour].answer(path) if colour in self.running else (502, "")
+    def respond(self, colour, path):
+        """Return the status and body of a colour's response."""
+        return self.colours[colour].respond(path) if colour in self.running else (502, "")
