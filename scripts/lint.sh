@@ -34,6 +34,7 @@ main() {
   check actionlint $bin/actionlint -shellcheck $bin/shellcheck .github/workflows/*.yml
   check zizmor $bin/zizmor --offline --strict-collection --quiet .github tests/support/stack/workflow/actions
   check migrations $bin/python scripts/check_migrations.py
+  check markdown $bin/rumdl check --quiet .
   check "docs/metrics.md" $bin/python scripts/metrics_page.py --check
   check "docs/production-check.md" $bin/python scripts/production_check_page.py --check
   check "docs/guarantees.md" $bin/python scripts/guarantees_page.py --check
