@@ -112,7 +112,7 @@ def server(folder: Path, name: str) -> Iterator[tuple[int, int]]:
         deadline = time.monotonic() + 30
         while not request(port):
             if time.monotonic() > deadline or process.poll() is not None:
-                raise SystemExit(f"The server does not answer:\n{(folder / f'{name}.log').read_text()}")
+                raise SystemExit(f"The server does not respond:\n{(folder / f'{name}.log').read_text()}")
             time.sleep(0.1)
         yield port, int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
     finally:

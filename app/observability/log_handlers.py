@@ -59,7 +59,7 @@ class StderrHandler(logging.StreamHandler[Any]):
             self.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, or let it wait."""
+        """Write the record now or with its batch."""
         self.records.append(record)
         can_wait = self.is_batching and record.levelno < logging.WARNING and record.name in self.batched
         if not can_wait or len(self.records) > MAX_BUFFERED:

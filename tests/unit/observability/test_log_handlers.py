@@ -127,7 +127,7 @@ def stderr_log(pipe):  # noqa: ARG001 - the handler takes sys.stderr when it is 
 
 @pytest.fixture
 def batching_log(stderr_log, monkeypatch):
-    """That logger, whose records wait for a minute."""
+    """The same logger, with records that wait for a minute."""
     monkeypatch.setattr(log_handlers, "DELAY_S", 60)
     stderr_log.handlers[0].start_batching()
     return stderr_log
@@ -332,9 +332,9 @@ def test_missing_folder_is_reported_once(file_log, tmp_path, caplog):
     ]
     (tmp_path / "later").mkdir()
     caplog.set_level(logging.INFO, "app.observability.log_handlers")
-    log.error("kept")
+    log.error("written")
     assert caplog.records[-1].getMessage() == "LOG_TO_FILE is writable again"
-    assert (tmp_path / "later" / "app.log").read_text() == "kept\n"
+    assert (tmp_path / "later" / "app.log").read_text() == "written\n"
 
 
 @pytest.mark.guarantee("A full disk or a missing log folder fails no request and is reported once")
