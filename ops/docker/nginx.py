@@ -64,7 +64,7 @@ def reload(server: Server) -> None:
     The signal returns too early: nginx starts the new workers first and stops the old ones a moment later.
     """
     server.runner.execute(in_nginx(server, commands.test_nginx(commands.EDGE)))
-    old = workers(server)[0]
+    old, _ = server.runner.call("", workers, server) or (set(), set())  # a dry run may have no nginx
     server.runner.execute(in_nginx(server, commands.reload_nginx()))
     server.runner.call("", wait_for, lambda: _replaced(server, old), RELOAD_SECONDS, "nginx did not reload")
 

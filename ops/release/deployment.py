@@ -62,7 +62,7 @@ class Deployment:
     @property
     def seconds(self) -> float:
         """Seconds since the operation began."""
-        return time.monotonic() - self.began
+        return round(time.monotonic() - self.began, 1)
 
     def save(self, step: str) -> None:
         """Write the step to the journal before it begins; a step that cannot be written has not begun."""

@@ -77,7 +77,7 @@ def run(deployment: Deployment) -> None:
         for step in steps:
             deployment.save(step.name)
             run_step(deployment, step)
-        deployment.record_once("ok")  # a canary and an abort have no `record` step
+        deployment.record_once("ok", seconds=deployment.seconds)  # a canary and an abort have no `record` step
     except (Exception, Interrupted, KeyboardInterrupt) as error:  # traffic comes first, whatever failed
         fail(deployment, str(error) or type(error).__name__)
         raise OpsError(
@@ -101,7 +101,7 @@ def fail(deployment: Deployment, error: str) -> None:
             deployment.record("incomplete", step=step, detail=error[:500])
         return
     undo(deployment)
-    deployment.record("failed", step=step, detail=error[:500])
+    deployment.record("failed", step=step, detail=error[:500], seconds=deployment.seconds)
     deployment.close()
 
 

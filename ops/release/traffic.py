@@ -71,9 +71,8 @@ def _verify(server: Server, release: Release) -> None:
 
 def record(deployment: Deployment) -> str:
     """Record the deploy in the history and install the release's bundle."""
-    seconds = round(deployment.seconds, 1)
-    deployment.record_once("ok", seconds=seconds)
-    active = f"all traffic is on {deployment.release.commit} after {seconds} s"
+    deployment.record_once("ok", seconds=deployment.seconds)
+    active = f"all traffic is on {deployment.release.commit} after {deployment.seconds} s"
     return "; ".join(note for note in (active, bundle.install(deployment.server, deployment.release)) if note)
 
 

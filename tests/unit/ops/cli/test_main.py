@@ -205,3 +205,11 @@ def test_status(ops, capsys):
     assert "web-green  100 %    first" in capsys.readouterr().out
     assert ops("status", "--json") == 0
     assert '"active_colour": "green"' in capsys.readouterr().out
+
+
+def test_dry_run_on_a_new_server(new_shop, monkeypatch):
+    """A dry run of the first deploy needs no running nginx."""
+    monkeypatch.chdir(new_shop.folder)
+    monkeypatch.setattr(main, "Runner", lambda is_dry_run: FakeRunner(is_dry_run, docker=new_shop.docker))
+    new_shop.docker.fail = failing("docker exec", times=99)
+    assert main.main(["deploy", new_shop.fetched("first").name, "--dry-run"]) == 0
