@@ -1,2 +1,2 @@
-# Read by `flask` and by wsgi.py on a person's own machine; .dockerignore keeps it out of the image, where unset means production.
+# `flask` and wsgi.py load this in development; .dockerignore excludes it from the image, where unset means production.
 FLASK_ENV=development

@@ -1,4 +1,4 @@
-"""The one way in for every server and command: reads .env and .flaskenv, then builds the application."""
+"""The entry point of servers and commands: loads .env and .flaskenv, then creates the application."""
 
 import sys
 

@@ -1,9 +1,9 @@
-"""Make the files that Nginx serves of a folder of static files, by names that hold a hash of their content.
+"""Build the static files for nginx, with a hash of the content in each name.
 
     python scripts/build_static.py FROM TO
 
-TO/identity gets each of them, TO/gzip and TO/zstd those that get smaller by it; in each they lie where they are asked
-for, in static/. The names are the application's own (app/http/static_files.py).
+TO/identity gets every file, TO/gzip and TO/zstd the compressed ones that are smaller; each in the subfolder static/, as
+in their URLs. The names are those of the application (app/http/static_files.py).
 """
 
 import argparse
@@ -14,66 +14,66 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT))  # the application, wherever this is called from
+sys.path.append(str(ROOT))  # makes `app` importable from any working directory
 
 from app.http.static_files import StaticFiles  # noqa: E402
 
-SMALLER = 0.95  # of its size, at most, or it is not worth a client's unpacking it
+MAX_RATIO = 0.95  # of the original size; above that, decompressing is not worth it for clients
 
 Compress = Callable[[bytes], bytes]
 
 
 def main() -> None:
-    """Read the two folders from the command line, and say what was made."""
+    """Build TO from FROM, and print the number of files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("source", type=Path, metavar="FROM")
     parser.add_argument("target", type=Path, metavar="TO")
     options = parser.parse_args()
     if not options.source.is_dir():
-        parser.error(f"{options.source} is no folder")
+        parser.error(f"{options.source} is not a folder")
     for encoding, count in build(options.source, options.target, compressors()).items():
         print(f"{encoding}: {count} files")
 
 
 def compressors() -> dict[str, Compress]:
-    """Return how to compress for each Content-Encoding but identity; exits where Python cannot."""
+    """Return a compressor for each Content-Encoding except identity; exit if Python lacks zstd."""
     try:
         zstd = importlib.import_module("compression.zstd")
     except ImportError:
-        sys.exit("This needs the zstd of Python 3.14 or newer. The Dockerfile has it: docker build .")
+        sys.exit("This requires zstd from Python 3.14 or newer, as in the Dockerfile: docker build .")
     return {
-        "gzip": lambda data: gzip.compress(data, 9, mtime=0),  # without a time: the same bytes from the same bytes
-        # The highest level whose window each client has to have room for: https://www.rfc-editor.org/rfc/rfc9659
+        "gzip": lambda data: gzip.compress(data, 9, mtime=0),  # no timestamp: a reproducible build
+        # The highest level whose window size every client must support: https://www.rfc-editor.org/rfc/rfc9659
         "zstd": lambda data: zstd.compress(data, level=19),
     }
 
 
 def build(source: Path, target: Path, compressors: Mapping[str, Compress]) -> dict[str, int]:
-    """Make the folders, and return how many files each has got."""
-    made = {"identity": 0, **dict.fromkeys(compressors, 0)}
-    for encoding in made:
+    """Create the folders, and return the number of files in each."""
+    counts = {"identity": 0, **dict.fromkeys(compressors, 0)}
+    for encoding in counts:
         (target / encoding / "static").mkdir(parents=True, exist_ok=True)
     files = StaticFiles(str(source))
-    for name in names(source):
-        for encoding, data in forms((source / name).read_bytes(), compressors).items():
+    for name in list_files(source):
+        for encoding, data in encode((source / name).read_bytes(), compressors).items():
             write(target / encoding / "static" / files.hashed_name(name), data)
-            made[encoding] += 1
-    return made
+            counts[encoding] += 1
+    return counts
 
 
-def names(folder: Path) -> list[str]:
-    """Return the name of each file in a folder and the folders in it."""
+def list_files(folder: Path) -> list[str]:
+    """Return the relative path of each file in a folder, recursively."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def forms(data: bytes, compressors: Mapping[str, Compress]) -> dict[str, bytes]:
-    """Return the content by its encoding: as it is, and each compressed form that is worth it."""
-    packed = {encoding: compress(data) for encoding, compress in compressors.items()}
-    return {"identity": data, **{name: form for name, form in packed.items() if len(form) <= SMALLER * len(data)}}
+def encode(data: bytes, compressors: Mapping[str, Compress]) -> dict[str, bytes]:
+    """Return the content by encoding: unchanged, and each compressed form that is small enough."""
+    compressed = {encoding: compress(data) for encoding, compress in compressors.items()}
+    return {"identity": data, **{name: form for name, form in compressed.items() if len(form) <= MAX_RATIO * len(data)}}
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file, and the folders in which it lies."""
+    """Write a file, and create its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 

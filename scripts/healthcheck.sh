@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Usage: healthcheck.sh
-# Exits 0 if the server in this container answers GET /health with 200 within two seconds.
-# bash's own sockets, because starting Python every few seconds would cost a tenth of a second of CPU each time.
+# Exit with 0 if the server in this container responds to GET /health with 200 within two seconds.
+# Uses bash's sockets, because starting Python every few seconds would cost a tenth of a second of CPU each time.
 set -euo pipefail
 
-# The name to ask for: the first trusted one, for the application refuses any other.
+# The Host header: the first trusted name, because the application refuses any other.
 host() {
   local first=${TRUSTED_HOSTS:-localhost}
   [[ -z ${TRUSTED_HOSTS_FILE:-} ]] || first=$(<"$TRUSTED_HOSTS_FILE")
@@ -18,7 +18,7 @@ main() {
   printf 'GET /health HTTP/1.0\r\nHost: %s\r\n\r\n' "$(host)" >&3
   read -r -t 2 -u 3 status
   [[ $status == *" 200 "* ]] || {
-    echo "GET /health answered: $status" >&2
+    echo "GET /health returned: $status" >&2
     return 1
   }
 }

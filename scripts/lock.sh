@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: lock.sh [--upgrade]
-# Writes requirements*.txt from requirements*.in: every pin, for every platform, with its hashes.
+# Write requirements*.txt from requirements*.in: all pinned versions, for all platforms, with hashes.
 set -euo pipefail
 
 main() {

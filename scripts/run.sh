@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Usage: run.sh
-# The embedded run: an SQLite file, migrated and filled with samples once, served by Gunicorn.
+# Serve with Gunicorn from an SQLite file, after creating the schema and sample products once.
 set -euo pipefail
 
-# What the database was prepared with: the migrations, and where it is.
+# A checksum of what the database was prepared for: its location and the migrations.
 stamp() {
   {
     cat migrations/versions/*.py
@@ -23,7 +23,7 @@ prepare() {
 main() {
   export FLASK_ENV=${FLASK_ENV:-development} HOST=${HOST:-127.0.0.1}
   prepare
-  [[ -n ${WEB_CONCURRENCY:-} ]] || unset WEB_CONCURRENCY # Gunicorn reads it by itself, and stops at an empty one
+  [[ -n ${WEB_CONCURRENCY:-} ]] || unset WEB_CONCURRENCY # Gunicorn fails on an empty value
   exec .venv/bin/gunicorn
 }
 

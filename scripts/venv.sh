@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Usage: venv.sh PYTHON REQUIREMENTS...
-# Makes .venv with PYTHON where there is none, and installs the pins, each checked against its hash.
+# Create .venv with PYTHON if it does not exist, and install the pinned requirements with their hashes.
 set -euo pipefail
 
 main() {
   local python=$1 file
   shift
-  "$python" -c 'import sys; sys.exit("Python 3.11 or newer is needed." if sys.version_info < (3, 11) else 0)'
+  "$python" -c 'import sys; sys.exit("Python 3.11 or newer is required." if sys.version_info < (3, 11) else 0)'
   [[ -x .venv/bin/python ]] || "$python" -m venv .venv
   local arguments=()
   for file in "$@"; do arguments+=(--requirement "$file"); done

@@ -1,4 +1,4 @@
-"""Commands: `flask check-production`, `ready`, `schema …`, `seed` and `token …`, beside Flask's own (`flask db …`)."""
+"""The commands `flask check-production`, `ready`, `schema`, `seed` and `token`."""
 
 from flask import Flask
 
@@ -6,7 +6,7 @@ from app.cli import check_production, ready, schema, seed, token
 
 
 def init_app(app: Flask) -> None:
-    """Add the commands to `flask`."""
+    """Register the commands."""
     app.cli.add_command(check_production.check_production)
     app.cli.add_command(ready.ready)
     app.cli.add_command(schema.schema)

@@ -1,4 +1,4 @@
-"""What a person at a terminal is told when the database cannot be used."""
+"""Error messages of commands that need the database."""
 
 import functools
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from app.db.session import DatabaseUnavailableError
 
 
 def needs_database(command: Callable[..., Any]) -> Callable[..., Any]:
-    """End the command with a sentence and its remedy instead of a traceback."""
+    """End the command with one line and a remedy instead of a traceback."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
         except (DatabaseUnavailableError, CircuitOpenError) as error:
-            raise click.ClickException(f"the database does not answer ({error}); is DATABASE_URL right?") from error
+            raise click.ClickException(f"the database is unavailable ({error}); is DATABASE_URL correct?") from error
         except DBAPIError as error:
             reason = str(error.orig).partition("\n")[0]
-            raise click.ClickException(f"{reason}; if the schema is not there yet: flask db upgrade") from error
+            raise click.ClickException(f"{reason}; to create the schema: flask db upgrade") from error
 
     return run

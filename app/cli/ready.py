@@ -1,18 +1,18 @@
-"""flask ready: whether this release would serve requests from the backends that it is configured for."""
+"""flask ready: check whether this release can serve requests with its configured backends."""
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
+from flask.cli import ScriptInfo, with_appcontext
 
 from app.observability import probes
 
 
 @click.command()
+@click.pass_context
 @with_appcontext
-def ready() -> None:
-    """Print what /health/ready would say; fails where that would be 503."""
-    readiness = probes.check_readiness(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
-    for name, word in readiness.checks.items():
-        click.echo(f"{name}: {word}")
+def ready(context: click.Context) -> None:
+    """Print the checks of /health/ready; fail if it would return 503."""
+    readiness = probes.check_readiness(context.ensure_object(ScriptInfo).load_app())
+    for name, state in readiness.checks.items():
+        click.echo(f"{name}: {state}")
     if not readiness.is_ready:
         raise click.ClickException(readiness.status)

@@ -1,4 +1,4 @@
-"""flask schema: which migrations this release would apply, for the tool that deploys it."""
+"""flask schema: the migrations that this release would apply, for the deploy tool."""
 
 import json
 from typing import Any
@@ -22,19 +22,19 @@ def schema() -> None:
 @schema.command()
 @with_appcontext
 def pending() -> None:
-    """Print the migrations that the database lacks, as one JSON array, in the order in which they would run.
+    """Print the migrations that the database lacks, in order, as a JSON array.
 
-    Each is an object: {"revision": "…", "contract": false, "title": "…"}. A contract step takes away or forbids
-    what the release before it uses; only the others may run while that release serves. The array is empty when
-    nothing is missing, and also when the database is ahead of this release, where `flask db upgrade` does nothing.
-    Where no upgrade leads to a schema that serves this release, the command fails and says why.
+    Each is an object: {"revision": "…", "contract": false, "title": "…"}. A contract step removes or forbids what the
+    previous release uses, so it must not run while that release serves. The array is also empty if the database is
+    ahead of this release, where `flask db upgrade` does nothing. If no upgrade leads to a schema that fits this
+    release, the command fails with the reason.
     """
     scripts = ScriptDirectory(str(schema_state.DIRECTORY))
-    click.echo(json.dumps([describe(scripts.get_revision(revision)) for revision in missing()]))
+    click.echo(json.dumps([describe(scripts.get_revision(revision)) for revision in missing_revisions()]))
 
 
-def missing() -> list[str]:
-    """Return the revisions that an upgrade would apply, the first one first."""
+def missing_revisions() -> list[str]:
+    """Return the revisions that an upgrade would apply, in order."""
     try:
         with _connect(current_app.config["MIGRATION_DATABASE_URL"]) as connection:
             schema_state.compare(connection)
@@ -45,16 +45,16 @@ def missing() -> list[str]:
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         raise click.ClickException(
-            f"the database cannot be read ({reason}); is MIGRATION_DATABASE_URL right?"
+            f"cannot read the database ({reason}); is MIGRATION_DATABASE_URL correct?"
         ) from error
     return []
 
 
 def describe(script: Script) -> dict[str, Any]:
-    """Return what a release must know of a migration."""
+    """Return the JSON object for a migration."""
     return {"revision": script.revision, "contract": schema_state.is_contract(script), "title": script.doc}
 
 
 def _connect(url: URL) -> Connection:
-    limits = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
-    return create_engine(url, poolclass=NullPool, connect_args=limits).connect()
+    timeout = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
+    return create_engine(url, poolclass=NullPool, connect_args=timeout).connect()

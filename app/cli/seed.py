@@ -1,4 +1,4 @@
-"""flask seed: sample products, from a handful to a million."""
+"""flask seed: insert sample products, up to millions."""
 
 import click
 from flask import current_app
@@ -16,18 +16,18 @@ from app.services import samples
     type=click.IntRange(1, 10_000_000),
     default=100,
     show_default=True,
-    help="How many sample products there shall be.",
+    help="The total number of sample products.",
 )
-@click.option("--force", is_flag=True, help="Do it in production too.")
+@click.option("--force", is_flag=True, help="Run in production too.")
 @with_appcontext
 @needs_database
 def seed(wanted: int, *, force: bool) -> None:
-    """Fill the catalogue with sample products, up to the number asked for.
+    """Insert sample products until the catalogue has the requested number.
 
-    What is there stays: a second run adds only what is missing. The same number always gives the same products.
+    Existing products are kept; the samples are always the same.
     """
     if current_app.config["ENVIRONMENT"] == "production" and not force:
-        raise click.ClickException("this is production; sample products are for sale there. --force does it anyway")
+        raise click.ClickException("this is production, where samples would be for sale; use --force to continue")
     missing = range(samples.highest_number() + 1, wanted + 1)
     with click.progressbar(length=len(missing), label="Seeding products") as bar:
         for added in samples.insert_all(missing):
@@ -35,4 +35,4 @@ def seed(wanted: int, *, force: bool) -> None:
     if missing:
         samples.analyze()
         current_cache().invalidate(["products"])
-    click.echo(f"{len(missing)} added, {wanted} wanted.")
+    click.echo(f"Inserted {len(missing)} of {wanted} sample products.")

@@ -1,4 +1,4 @@
-"""flask token: make, list and revoke API tokens."""
+"""flask token: create, list and revoke API tokens."""
 
 import re
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Lifetime(click.ParamType[timedelta]):
-    """A number and a unit: 30m, 12h, 90d, 52w."""
+    """A duration such as 30m, 12h, 90d or 52w."""
 
     name = "lifetime"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return the time that the text means."""
+        """Parse the duration."""
         if not (match := re.fullmatch(r"([1-9]\d{0,3})([mhdw])", value)):
             self.fail(f"{value!r} is not a lifetime. Examples: 30m, 12h, 90d, 52w.", param, ctx)
         return timedelta(**{UNITS[match[2]]: int(match[1])})
@@ -27,7 +27,7 @@ class Lifetime(click.ParamType[timedelta]):
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke API tokens."""
+    """Create, list and revoke API tokens."""
 
 
 @token.command()
@@ -38,28 +38,28 @@ def token() -> None:
     multiple=True,
     required=True,
     type=click.Choice(sorted(SCOPES)),
-    help="What the token may do; give it again for more.",
+    help="A permission of the token; repeat it for several.",
 )
 @click.option("--expires-in", type=Lifetime(), default="90d", show_default=True, help="30m, 12h, 90d, 52w.")
 @with_appcontext
 @needs_database
 def create(name: str, scopes: tuple[str, ...], expires_in: timedelta) -> None:
-    """Make a token called NAME and print it: the only time it can be seen."""
+    """Create a token called NAME and print it; it cannot be shown again."""
     if not re.fullmatch(r"[\w.@-]{1,100}", name):
         raise click.BadParameter("use 1 to 100 letters, digits, dots, hyphens, underscores or @", param_hint="NAME")
     try:
         click.echo(tokens.create(name, scopes, expires_in))
     except tokens.NameTakenError:
-        raise click.ClickException(f"there is a token called {name!r}; revoke it first, or take another name") from None
+        raise click.ClickException(f"a token called {name!r} exists; revoke it first, or use another name") from None
 
 
 @token.command("list")
 @with_appcontext
 @needs_database
 def list_() -> None:
-    """List the tokens: name, scopes, when each expires and was last used. Never the tokens themselves."""
+    """List the tokens' names, scopes, expiry and last use, never the tokens themselves."""
     rows = [("NAME", "SCOPES", "EXPIRES", "LAST USED")]
-    rows += [(row.name, row.scopes, _day(row.expires_at), _day(row.last_used_at)) for row in tokens.list_all()]
+    rows += [(row.name, row.scopes, _format(row.expires_at), _format(row.last_used_at)) for row in tokens.list_all()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -70,11 +70,11 @@ def list_() -> None:
 @with_appcontext
 @needs_database
 def revoke(name: str) -> None:
-    """Delete the token called NAME; it is refused from the next request on."""
+    """Delete the token called NAME; the next request with it is refused."""
     if not tokens.revoke(name):
-        raise click.ClickException(f"there is no token called {name!r}; `flask token list` shows all")
+        raise click.ClickException(f"no token is called {name!r}; `flask token list` shows all")
     click.echo(f"Revoked {name}.")
 
 
-def _day(time: datetime | None) -> str:
+def _format(time: datetime | None) -> str:
     return time.strftime("%Y-%m-%d %H:%M") if time else "never"

@@ -1,4 +1,4 @@
-"""A column that a migration fills in batches: each of them short, none twice, and what users wrote stays."""
+"""A backfill updates rows in small batches, each once, and keeps what users wrote."""
 
 import contextlib
 import sqlite3
@@ -22,27 +22,27 @@ FILLED = "SELECT count(*) FROM products WHERE colour = 'Red'"
 
 @pytest.fixture
 def url(postgres):
-    """A migrated database of this test's own."""
+    """A migrated database for this test."""
     return fresh_database(postgres)
 
 
 @pytest.fixture
 def sql(url):
-    """Run a statement, over one connection; there are two batches and a half of products, some with an id below 0."""
+    """Run statements on one connection; the table has two and a half batches of products, some with negative ids."""
     with session(url) as execute:
         execute(ADDED)
         yield execute
 
 
-def test_every_row_gets_its_value_and_no_transaction_changes_many(url, sql, tmp_path):
-    """Each row that lacks a value has it afterwards, and no more than a thousand were changed at a time."""
+def test_batches(url, sql, tmp_path):
+    """Every row is updated, at most a thousand in each transaction."""
     assert run(url, extended(tmp_path, COLUMN, FILL), "upgrade").returncode == 0
     assert sql(FILLED) == [(ROWS * 5 // 2,)]
     assert sql("SELECT count(*) FROM products GROUP BY xmin ORDER BY 1") == [(ROWS // 2,), (ROWS,), (ROWS,)]
 
 
-def test_what_a_user_holds_is_met_again(url, sql, tmp_path):
-    """A row that stays locked ends the attempt; what was filled is kept, and the next one does what is left."""
+def test_retry_after_a_locked_row(url, sql, tmp_path):
+    """A locked row ends the attempt; the retry continues with the remaining rows."""
     folder = extended(tmp_path, COLUMN, FILL)
     assert run(url, folder, "upgrade", "added1").returncode == 0
     sql("UPDATE products SET colour = 'mine' WHERE sku = 'S9'")
@@ -60,13 +60,13 @@ def test_what_a_user_holds_is_met_again(url, sql, tmp_path):
     assert sql("SELECT colour FROM products WHERE sku = 'S9'") == [("mine",)]
 
 
-def test_an_empty_table(url, tmp_path):
-    """Where there is no row there is nothing to do."""
+def test_empty_table(url, tmp_path):
+    """A backfill of an empty table succeeds."""
     assert run(url, extended(tmp_path, COLUMN, FILL), "upgrade").returncode == 0
 
 
 def test_on_sqlite(tmp_path):
-    """The same migration fills the column on SQLite."""
+    """The same migration works on SQLite."""
     url, folder = f"sqlite:///{tmp_path}/test.db", extended(tmp_path, COLUMN, FILL)
     assert run(url, folder, "upgrade", "added1").returncode == 0
     with contextlib.closing(sqlite3.connect(f"{tmp_path}/test.db")) as database, database:

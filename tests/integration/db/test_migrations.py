@@ -1,4 +1,4 @@
-"""The schema: made, compared, taken back and made again, on both databases."""
+"""The schema can be created, compared with the models and reverted, on both databases."""
 
 import itertools
 
@@ -33,7 +33,7 @@ names = itertools.count(1)
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request, folder):
-    """A database without a table."""
+    """An empty database."""
     name = f"empty_{next(names)}"
     if request.param == "sqlite":
         return f"sqlite:///{folder / name}.db"
@@ -44,7 +44,7 @@ def empty_url(request, folder):
 
 @pytest.fixture
 def bare(empty_url):
-    """An application on that database."""
+    """An application on the empty database."""
     app = create_app("testing", {"TEST_DATABASE_URL": empty_url})
     yield app
     dispose(app)
@@ -52,7 +52,7 @@ def bare(empty_url):
 
 @pytest.fixture
 def flask_db(bare):
-    """Run `flask db …` and return its output."""
+    """Run `flask db` and return its output."""
 
     def run(*words):
         done = bare.test_cli_runner().invoke(args=["db", *words])
@@ -63,8 +63,8 @@ def flask_db(bare):
 
 
 @pytest.fixture
-def look(bare):
-    """Inspect the database over a connection of its own."""
+def inspect_schema(bare):
+    """Inspect the database on a separate connection."""
     engine = create_engine(bare.config["SQLALCHEMY_DATABASE_URI"])
     yield lambda: inspect(engine)
     engine.dispose()
@@ -72,7 +72,7 @@ def look(bare):
 
 @pytest.fixture
 def run_sql(bare):
-    """Run a statement over a connection of its own."""
+    """Run a statement on a separate connection."""
     engine = create_engine(bare.config["SQLALCHEMY_DATABASE_URI"])
 
     def run(statement):
@@ -84,13 +84,13 @@ def run_sql(bare):
 
 
 def apply_newer(run_sql):
-    """Do what the upgrade of a newer release does."""
+    """Apply a migration of a newer release."""
     run_sql("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     run_sql("INSERT INTO applied_migrations (revision, contract) VALUES ('ffffffffffff', false)")
 
 
 def constraints(schema, table):
-    """Return the names; SQLite has none for the key of a table with AUTOINCREMENT."""
+    """Return the constraint names; SQLite has none for the key of a table with AUTOINCREMENT."""
     key = schema.get_pk_constraint(table)
     nameless = schema.dialect.name == "sqlite" and key["constrained_columns"] == ["id"]
     found = [*schema.get_unique_constraints(table), *schema.get_check_constraints(table)]
@@ -98,41 +98,43 @@ def constraints(schema, table):
     return {f"pk_{table}" if nameless else key["name"], *(constraint["name"] for constraint in found)}
 
 
-def test_up_down_and_up_again(flask_db, look):
-    """All migrations can be applied, taken back to nothing, and applied again."""
+def test_up_down_and_up_again(flask_db, inspect_schema):
+    """All migrations can be applied, reverted, and applied again."""
     flask_db("upgrade")
-    assert set(look().get_table_names()) >= set(CONSTRAINTS)
+    assert set(inspect_schema().get_table_names()) >= set(CONSTRAINTS)
     flask_db("downgrade", "base")
-    assert set(look().get_table_names()) <= {"alembic_version", "sqlite_sequence"}
+    assert set(inspect_schema().get_table_names()) <= {"alembic_version", "sqlite_sequence"}
     flask_db("upgrade")
-    assert set(look().get_table_names()) >= set(CONSTRAINTS)
+    assert set(inspect_schema().get_table_names()) >= set(CONSTRAINTS)
 
 
 def test_models_and_migrations_agree(bare, flask_db, run_sql):
-    """`flask db check` finds nothing that the models say and the migrations do not make, and would find it."""
+    """`flask db check` finds no difference between models and migrations, and detects one that the test adds."""
     flask_db("upgrade")
     flask_db("check")
     run_sql("DROP INDEX ix_products_name_id")
     assert bare.test_cli_runner().invoke(args=["db", "check"]).exit_code == 1
 
 
-def test_every_constraint_is_named(flask_db, look):
-    """Each constraint has the name of the convention, so that a later migration can drop it."""
+def test_every_constraint_is_named(flask_db, inspect_schema):
+    """Each constraint has a name, so that a later migration can drop it."""
     flask_db("upgrade")
-    assert {table: constraints(look(), table) for table in CONSTRAINTS} == CONSTRAINTS
+    assert {table: constraints(inspect_schema(), table) for table in CONSTRAINTS} == CONSTRAINTS
 
 
-def test_every_order_of_the_list_has_its_index(flask_db, look):
-    """Each order of the list has an index that ends with the id, and the words have one on Postgres."""
+def test_every_sort_order_has_an_index(flask_db, inspect_schema):
+    """Each sort order has an index that ends with the id, and the word filter has one on Postgres."""
     flask_db("upgrade")
-    found = {index["name"]: index["column_names"] for index in look().get_indexes("products")}
+    found = {index["name"]: index["column_names"] for index in inspect_schema().get_indexes("products")}
     assert {name: found[name] for name in INDEXES} == INDEXES
-    assert ("ix_products_search" in found) == (look().dialect.name == "postgresql")
-    assert "ix_idempotency_keys_expires_at" in {index["name"] for index in look().get_indexes("idempotency_keys")}
+    assert ("ix_products_search" in found) == (inspect_schema().dialect.name == "postgresql")
+    assert "ix_idempotency_keys_expires_at" in {
+        index["name"] for index in inspect_schema().get_indexes("idempotency_keys")
+    }
 
 
-def test_an_older_schema_is_not_ready(bare, flask_db):
-    """With a migration missing the application answers 503 and says which check failed."""
+def test_older_schema_is_not_ready(bare, flask_db):
+    """With a missing migration, readiness returns 503 and names the failed check."""
     flask_db("upgrade")
     flask_db("downgrade", "8e42f3b6c015")
     answer = bare.test_client().get("/health/ready")
@@ -140,20 +142,20 @@ def test_an_older_schema_is_not_ready(bare, flask_db):
     assert answer.json["checks"] == {"database": "connected", "migrations": "unavailable"}
 
 
-def test_an_empty_database_is_not_ready(bare):
-    """Without any migration the application answers 503."""
+def test_empty_database_is_not_ready(bare):
+    """Without migrations, readiness returns 503."""
     assert bare.test_client().get("/health/ready").status_code == 503
 
 
-def test_the_newest_schema_is_ready(bare, flask_db):
-    """With every migration applied the application is ready."""
+def test_current_schema_is_ready(bare, flask_db):
+    """With every migration applied, the application is ready."""
     flask_db("upgrade")
     answer = bare.test_client().get("/health/ready")
     assert (answer.status_code, answer.json["checks"]["migrations"]) == (200, "current")
 
 
-def test_a_newer_schema_is_ready(bare, flask_db, run_sql):
-    """A revision that this code does not know comes from a newer release, beside which it goes on serving."""
+def test_newer_schema_is_ready(bare, flask_db, run_sql):
+    """With an additional migration of a newer release, the application stays ready."""
     flask_db("upgrade")
     apply_newer(run_sql)
     answer = bare.test_client().get("/health/ready")
@@ -162,11 +164,11 @@ def test_a_newer_schema_is_ready(bare, flask_db, run_sql):
         assert probes.check_readiness(bare).is_ready
 
 
-def test_upgrading_a_newer_schema_does_nothing(bare, flask_db, run_sql, look):
-    """An older release's `flask db upgrade` on a schema that is ahead says so, changes nothing and succeeds."""
+def test_upgrading_a_newer_schema_does_nothing(bare, flask_db, run_sql, inspect_schema):
+    """`flask db upgrade` on a schema that is ahead reports that, changes nothing and succeeds."""
     flask_db("upgrade")
     apply_newer(run_sql)
     assert "ahead of this release, which does not know ffffffffffff: nothing to do" in flask_db("upgrade")
-    with look().bind.connect() as connection:
+    with inspect_schema().bind.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "ffffffffffff"
     assert bare.test_cli_runner().invoke(args=["db", "downgrade"]).exit_code == 1

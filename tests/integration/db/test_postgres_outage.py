@@ -1,4 +1,4 @@
-"""Postgres away: 503 with Retry-After in a bounded time, never a 500; what is cached is still served; and it heals."""
+"""Without Postgres, requests get a 503 with Retry-After in bounded time, or a cached response; then they recover."""
 
 import contextlib
 import signal
@@ -17,31 +17,31 @@ MERGE_PATCH = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
 
 @pytest.fixture(scope="module")
 def url(own_postgres):
-    """A migrated database on the server that will be stopped."""
+    """A migrated database on the server that the tests stop."""
     return fresh_database(own_postgres)
 
 
 @pytest.fixture(scope="module")
 def server(serve, url, valkey):
-    """A server that uses it."""
+    """A Gunicorn server on that database."""
     return serve(url, valkey.url)
 
 
 @pytest.fixture(scope="module")
 def auth(auth_for, url):
-    """The headers of a client that may do everything."""
+    """The headers of a client with all scopes."""
     return auth_for(url)
 
 
 @pytest.fixture(scope="module")
-def made(server, auth):
-    """A product that is there."""
+def existing(server, auth):
+    """An existing product."""
     return ask(server.port, "POST", "/api/products", product(), auth)
 
 
 @pytest.fixture(autouse=True)
-def everything_is_well(server, own_postgres):
-    """Begin each test with a Postgres that answers and a server that uses it."""
+def recovered(server, own_postgres):
+    """Start each test with a running Postgres and a ready server."""
     if not own_postgres.running():
         own_postgres.start()
     wait_for(lambda: get(server, "/health/ready").status == 200)
@@ -50,47 +50,47 @@ def everything_is_well(server, own_postgres):
 
 
 def get(server, path="/api/products"):
-    """Send GET, by default for the list that is cached."""
+    """Send GET, by default for the cached list."""
     return ask(server.port, "GET", path)
 
 
-def is_away(answer, within):
-    """Whether an answer is the problem document of a backend that is away, in time."""
-    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
-    assert answer.headers["Retry-After"] == "2"
-    assert b"127.0.0.1" not in answer.body
-    assert answer.seconds < within
+def is_unavailable(response, within):
+    """Whether the response is the problem document of an unavailable backend, in time."""
+    assert (response.status, response.headers["Content-Type"]) == (503, "application/problem+json")
+    assert response.headers["Retry-After"] == "2"
+    assert b"127.0.0.1" not in response.body
+    assert response.seconds < within
     return True
 
 
-def test_stopped(server, own_postgres, made, auth):
-    """With Postgres stopped reads and writes answer 503 at once, a cached list 200, and only readiness says no."""
-    address = made.headers["Location"]
+def test_stopped(server, own_postgres, existing, auth):
+    """With Postgres stopped, reads and writes get a 503 at once and a cached list a 200; only readiness fails."""
+    address = existing.headers["Location"]
     own_postgres.stop()
     for _ in range(5):
-        assert is_away(get(server, address), within=1)
-        assert is_away(ask(server.port, "PATCH", address, {"price": 1}, auth | MERGE_PATCH), within=1)
+        assert is_unavailable(get(server, address), within=1)
+        assert is_unavailable(ask(server.port, "PATCH", address, {"price": 1}, auth | MERGE_PATCH), within=1)
     assert (get(server).status, "hit" in get(server).cache) == (200, True)
     assert get(server, "/health").status == 200
     ready = get(server, "/health/ready")
     assert (ready.status, ready.json["checks"]["database"]) == (503, "unavailable")
 
 
-def test_a_restart_under_load(server, own_postgres, made):
-    """While Postgres restarts clients see 200 and 503 and nothing else, and after it 200 without a restart of ours."""
-    with repeated(lambda: get(server, made.headers["Location"]).status) as seen:
+def test_restart_under_load(server, own_postgres, existing):
+    """During a restart of Postgres clients get only 200 and 503, and 200 afterwards."""
+    with repeated(lambda: get(server, existing.headers["Location"]).status) as seen:
         through_a_restart(own_postgres, seen, good=200)
     assert set(seen) == {200, 503}
 
 
-def test_a_crash_under_writes(server, own_postgres, url, auth):
-    """When Postgres crashes under writes, each that was acknowledged is there once, and no client sees a 500."""
+def test_crash_under_writes(server, own_postgres, url, auth):
+    """After a crash under writes each acknowledged write exists exactly once, and no client gets a 500."""
     acknowledged = []
 
     def write():
-        answer = ask(server.port, "POST", "/api/products", product(name="Crash"), auth)
-        acknowledged.extend([answer.json["sku"]] if answer.status == 201 else [])
-        return answer.status
+        response = ask(server.port, "POST", "/api/products", product(name="Crash"), auth)
+        acknowledged.extend([response.json["sku"]] if response.status == 201 else [])
+        return response.status
 
     with repeated(write) as seen:
         through_a_restart(own_postgres, seen, good=201, how=signal.SIGQUIT)
@@ -102,7 +102,7 @@ def test_a_crash_under_writes(server, own_postgres, url, auth):
 
 @contextlib.contextmanager
 def repeated(act, clients=4):
-    """Let clients act again and again during the block; give the list of what they saw."""
+    """Let clients repeat an action during the block; yield the list of their results."""
     seen, over = [], threading.Event()
 
     def go():
@@ -120,7 +120,7 @@ def repeated(act, clients=4):
 
 
 def through_a_restart(postgres, seen, good, how=signal.SIGINT):
-    """Stop Postgres while all is well, start it when clients were refused, and go on until all is well again."""
+    """Stop Postgres, start it after clients were refused, and wait until requests succeed again."""
     wait_for(lambda: seen.count(good) > 20)
     postgres.stop(how)
     wait_for(lambda: seen.count(503) > 20)
@@ -129,52 +129,52 @@ def through_a_restart(postgres, seen, good, how=signal.SIGINT):
     wait_for(lambda: seen.count(good) > before + 20)
 
 
-def test_a_restart_between_two_requests(server, own_postgres, made, auth):
-    """After a restart that no request saw, the connections in the pool are dead, and reads and writes still succeed."""
+def test_restart_between_requests(server, own_postgres, existing, auth):
+    """After a restart between requests, reads and writes succeed although the pool's connections are closed."""
     own_postgres.stop()
     own_postgres.start()
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: False, seconds=1.1)  # the pool trusts a connection that was used a second ago
-    assert get(server, made.headers["Location"]).status == 200
-    written = ask(server.port, "PATCH", made.headers["Location"], {"price": 2}, auth | MERGE_PATCH)
+        wait_for(lambda: False, seconds=1.1)  # the pool does not ping a connection that was used within a second
+    assert get(server, existing.headers["Location"]).status == 200
+    written = ask(server.port, "PATCH", existing.headers["Location"], {"price": 2}, auth | MERGE_PATCH)
     assert written.status == 200
 
 
-def test_frozen(server, own_postgres, made):
-    """With Postgres frozen a read answers 503 in a few seconds, readiness in about one, and the rest at once."""
+def test_frozen(server, own_postgres, existing):
+    """With Postgres frozen a read gets a 503 in a few seconds, readiness in about one, later requests at once."""
     with own_postgres.frozen():
         ready = get(server, "/health/ready")
         assert (ready.status, ready.json["checks"]["database"], ready.seconds < 2) == (503, "timeout", True)
-        answers = together(3, lambda _: get(server, made.headers["Location"]))
-        assert all(is_away(answer, within=6) for answer in answers)
+        responses = together(3, lambda _: get(server, existing.headers["Location"]))
+        assert all(is_unavailable(response, within=6) for response in responses)
         assert (get(server).status, get(server).seconds < 0.5) == (200, True)
         assert get(server, "/health").seconds < 0.5
-    wait_for(lambda: get(server, made.headers["Location"]).status == 200, seconds=5)
+    wait_for(lambda: get(server, existing.headers["Location"]).status == 200, seconds=5)
     wait_for(lambda: get(server, "/health/ready").status == 200, seconds=5)
 
 
-def test_a_frozen_postgres_does_not_take_the_server_with_it(server, own_postgres, made):
-    """Many clients of a frozen Postgres leave room for what does not need it: the breaker answers for it."""
+def test_frozen_postgres_leaves_threads_free(server, own_postgres, existing):
+    """Many requests to a frozen Postgres leave threads for others, because the circuit breaker refuses them."""
     with own_postgres.frozen():
-        together(12, lambda _: get(server, made.headers["Location"]))
-        assert is_away(get(server, made.headers["Location"]), within=0.5)
+        together(12, lambda _: get(server, existing.headers["Location"]))
+        assert is_unavailable(get(server, existing.headers["Location"]), within=0.5)
         assert get(server, "/health").seconds < 0.5
 
 
-def test_no_connection_left(own_postgres, serve, url, valkey, made):
-    """When Postgres takes no more connections the answer is 503, not 500, and the process is healthy."""
+def test_connection_limit_reached(own_postgres, serve, url, valkey, existing):
+    """If Postgres refuses more connections, requests get a 503 instead of a 500, and the process stays healthy."""
     fresh = serve(url, valkey.url)
-    with taken(own_postgres):
-        answers = together(6, lambda _: get(fresh, made.headers["Location"]))
-        assert all(is_away(answer, within=3) for answer in answers)
+    with all_connections_taken(own_postgres):
+        responses = together(6, lambda _: get(fresh, existing.headers["Location"]))
+        assert all(is_unavailable(response, within=3) for response in responses)
         assert get(fresh, "/health").status == 200
         assert get(fresh, "/health/ready").status == 503
-    wait_for(lambda: get(fresh, made.headers["Location"]).status == 200, seconds=5)
+    wait_for(lambda: get(fresh, existing.headers["Location"]).status == 200, seconds=5)
 
 
 @contextlib.contextmanager
-def taken(server):
-    """Hold every connection that Postgres has to give."""
+def all_connections_taken(server):
+    """Take every available connection."""
     held = []
     try:
         with contextlib.suppress(psycopg2.OperationalError):
@@ -186,9 +186,9 @@ def taken(server):
             connection.close()
 
 
-def test_a_statement_that_takes_too_long(server, url, made, auth):
-    """A write that waits for a lock until the statement's time is over answers 503, and the lock is no 500."""
+def test_statement_timeout(server, url, existing, auth):
+    """A write that waits for a lock until statement_timeout gets a 503."""
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.cursor().execute("SELECT 1 FROM products FOR UPDATE")
-        answer = ask(server.port, "PATCH", made.headers["Location"], {"price": 3}, auth | MERGE_PATCH)
-    assert is_away(answer, within=3)
+        response = ask(server.port, "PATCH", existing.headers["Location"], {"price": 3}, auth | MERGE_PATCH)
+    assert is_unavailable(response, within=3)

@@ -1,4 +1,4 @@
-"""A schema and a release that do not come of each other: what is asked, applied and called ready then."""
+"""Readiness, pending migrations and upgrades when schema and release have diverged."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ THEIRS = 'op.create_table("theirs", sa.Column("text", sa.Text))'
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request, folder):
-    """A migrated database of this test's own."""
+    """A migrated database for this test."""
     if request.param == "postgres":
         return fresh_database(request.getfixturevalue("postgres"))
     path = folder / f"parted_{next(names)}.db"
@@ -26,7 +26,7 @@ def url(request, folder):
 
 @pytest.fixture
 def deploy(url, tmp_path):
-    """Make a release with further migrations, called NAME1, NAME2 and so on, and return what its upgrade came to."""
+    """Return a function that creates a release with migrations NAME1, NAME2 and so on, and upgrades with it."""
     with contextlib.ExitStack() as stack:
 
         def make(name, *bodies, contract=False):
@@ -37,58 +37,58 @@ def deploy(url, tmp_path):
         yield make
 
 
-def put(folder, module, before):
-    """Put a migration into a folder, right before another one."""
+def insert(folder, module, before):
+    """Insert a migration into a folder, before another one."""
     shutil.copy(module, folder / "versions")
     later = folder / f"versions/{before}.py"
     later.write_text(re.sub("down_revision = .*", f"down_revision = {module.stem!r}", later.read_text()))
 
 
-def refusal(result):
-    """Return the last line of a command that failed, without a traceback."""
+def error_line(result):
+    """Return the last line of a failed command, without a traceback."""
     assert (result.exit_code, result.stdout) == (1, ""), result.output
     return result.stderr.strip().splitlines()[-1]
 
 
 def test_diverged(deploy):
-    """A release without a migration that was applied, and with one that was not, is not ready and changes nothing."""
+    """A release that lacks an applied migration and has an unapplied one is not ready and changes nothing."""
     assert deploy("theirs", THEIRS)[1].exit_code == 0
     ours, upgraded = deploy("ours", OURS)
-    for said in (refusal(upgraded), refusal(ours.flask("schema", "pending"))):
-        assert "theirs1 applied, which this release does not know, and ours1 not applied" in said
-        assert "a release that puts ours1 after theirs1 (down_revision)" in said
+    for message in (error_line(upgraded), error_line(ours.flask("schema", "pending"))):
+        assert "theirs1 applied, which this release does not know, and ours1 not applied" in message
+        assert "a release that puts ours1 after theirs1 (down_revision)" in message
     assert ours.migrations() == (503, "unavailable")
     assert ours.execute("SELECT version_num FROM alembic_version") == [("theirs1",)]
 
 
-def test_brought_together_again(deploy):
-    """With the applied migration back, and its own behind that one, as it was told, the release is level."""
+def test_merged_history(deploy):
+    """After adding the applied migration before its own, as the message says, the release can upgrade."""
     theirs, _ = deploy("theirs", THEIRS)
     ours, _ = deploy("ours", OURS)
-    put(ours.folder, theirs.folder / "versions/theirs1.py", before="ours1")
+    insert(ours.folder, theirs.folder / "versions/theirs1.py", before="ours1")
     assert [step["revision"] for step in json.loads(ours.flask("schema", "pending").stdout)] == ["ours1"]
     assert ours.db("upgrade").exit_code == 0
     assert ours.migrations() == (200, "current")
 
 
 def test_past_a_contract_step(deploy):
-    """A release before a contract step that was applied is not brought in, and the step is named."""
+    """A release older than an applied contract step is refused; the message names the step."""
     assert deploy("theirs", THEIRS, contract=True)[1].exit_code == 0
     ours, upgraded = deploy("ours")
-    for said in (refusal(upgraded), refusal(ours.flask("schema", "pending"))):
-        assert "past this release" in said
-        assert "theirs1" in said
+    for message in (error_line(upgraded), error_line(ours.flask("schema", "pending"))):
+        assert "past this release" in message
+        assert "theirs1" in message
 
 
 def test_serving_past_a_contract_step(deploy):
-    """The release that serves while a contract step is applied stays ready: whoever allowed the step has judged it."""
+    """The release that serves while a contract step is applied stays ready."""
     ours, _ = deploy("ours")
     assert deploy("theirs", THEIRS, contract=True)[1].exit_code == 0
     assert ours.migrations() == (200, "ahead")
 
 
 def test_ahead(deploy):
-    """A release before steps that only expand is ready; it has nothing to apply and says so."""
+    """A release older than applied expand steps is ready and has nothing to apply."""
     assert deploy("theirs", THEIRS)[1].exit_code == 0
     ours, upgraded = deploy("ours")
     assert (upgraded.exit_code, "which does not know theirs1: nothing to do" in upgraded.stderr) == (0, True)
@@ -96,21 +96,21 @@ def test_ahead(deploy):
     assert ours.migrations() == (200, "ahead")
 
 
-def test_a_step_put_before_an_applied_one(deploy, tmp_path):
-    """A migration that was put before an applied one would never run, so the release with it is refused."""
+def test_migration_inserted_before_an_applied_one(deploy, tmp_path):
+    """A migration inserted before an applied one would never run, so that release is refused."""
     ours, upgraded = deploy("ours", OURS)
     assert upgraded.exit_code == 0
-    put(ours.folder, extended(tmp_path / "late", THEIRS, name="late") / "versions/late1.py", before="ours1")
-    for said in (refusal(ours.db("upgrade")), refusal(ours.flask("schema", "pending"))):
-        assert "ours1 applied, which this release orders later, and late1 not applied" in said
+    insert(ours.folder, extended(tmp_path / "late", THEIRS, name="late") / "versions/late1.py", before="ours1")
+    for message in (error_line(ours.db("upgrade")), error_line(ours.flask("schema", "pending"))):
+        assert "ours1 applied, which this release orders later, and late1 not applied" in message
     assert ours.migrations() == (503, "unavailable")
 
 
-def test_a_migration_of_theirs_without_the_table(deploy):
-    """A database from before the table, with a migration that is not ours, has diverged too: it lacks the table."""
+def test_unknown_migration_without_the_table(deploy):
+    """A database without the table and with an unknown migration has diverged."""
     ours, _ = deploy("ours")
     assert ours.db("downgrade", "c7b90d51a3f8").exit_code == 0
     ours.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
-    for said in (refusal(ours.db("upgrade")), refusal(ours.flask("schema", "pending"))):
-        assert "ffffffffffff applied, which this release does not know" in said
+    for message in (error_line(ours.db("upgrade")), error_line(ours.flask("schema", "pending"))):
+        assert "ffffffffffff applied, which this release does not know" in message
     assert ours.migrations() == (503, "unavailable")

@@ -1,4 +1,4 @@
-"""`flask schema pending`, which the release tool reads: one JSON array, whatever the state of the database."""
+"""`flask schema pending` prints a JSON array for the deploy tool in every state of the database."""
 
 import json
 import os
@@ -20,7 +20,7 @@ FIRST = "5d1c7a90be24"
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty(request, folder):
-    """A database without a table."""
+    """An empty database."""
     name = f"pending_{next(names)}"
     if request.param == "sqlite":
         return f"sqlite:///{folder / name}.db"
@@ -31,7 +31,7 @@ def empty(request, folder):
 
 @pytest.fixture
 def flask():
-    """Run `flask WORDS…` on a database and return the result."""
+    """Run `flask ARGUMENTS` on a database and return the result."""
     made = []
 
     def run(url, *words):
@@ -44,14 +44,14 @@ def flask():
 
 
 def pending(flask, url):
-    """Return the revisions that it prints."""
+    """Return the printed revisions."""
     done = flask(url, "schema", "pending")
     assert done.exit_code == 0, done.output
     return [step["revision"] for step in json.loads(done.stdout)]
 
 
 def test_all_some_none(empty, flask):
-    """It lists what is missing in the order in which it would run: all on an empty database, nothing on a level one."""
+    """It lists the missing migrations in order: all for an empty database, none for a current one."""
     every = [script.revision for script in ScriptDirectory(str(schema_state.DIRECTORY)).walk_revisions()][::-1]
     assert pending(flask, empty) == every
     assert flask(empty, "db", "upgrade", FIRST).exit_code == 0
@@ -60,8 +60,8 @@ def test_all_some_none(empty, flask):
     assert pending(flask, empty) == []
 
 
-def test_a_contract_step_is_marked(postgres, flask, tmp_path, monkeypatch):
-    """A step whose module says `contract = True` is marked, one that says nothing is not."""
+def test_contract_step_is_marked(postgres, flask, tmp_path, monkeypatch):
+    """A migration with `contract = True` is marked."""
     folder = extended(tmp_path, 'op.drop_column("products", "description")', contract=True)
     monkeypatch.setattr(schema_state, "DIRECTORY", folder)
     url = fresh_database(postgres)
@@ -74,7 +74,7 @@ def test_a_contract_step_is_marked(postgres, flask, tmp_path, monkeypatch):
 
 
 def test_ahead(postgres, flask):
-    """Nothing is pending on a schema that a newer release has made."""
+    """Nothing is pending on the schema of a newer release."""
     url = fresh_database(postgres)
     with session(url) as sql:
         sql("UPDATE alembic_version SET version_num = 'ffffffffffff'")
@@ -82,31 +82,31 @@ def test_ahead(postgres, flask):
     assert pending(flask, url) == []
 
 
-def run_alone(**environ):
-    """Run the command as the release tool does, in a process of its own."""
+def run_process(**environ):
+    """Run the command in a separate process, as the deploy tool does."""
     environment = {"PATH": os.environ["PATH"], "FLASK_ENV": "testing"} | environ
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "schema", "pending"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_it_asks_as_the_owner(postgres):
-    """It uses MIGRATION_DATABASE_URL, as migrations do, and prints the array alone."""
-    done = run_alone(
+def test_connects_as_the_owner(postgres):
+    """It uses MIGRATION_DATABASE_URL, as migrations do, and prints only the array."""
+    done = run_process(
         DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none",
         MIGRATION_DATABASE_URL=fresh_database(postgres),
     )
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
-def test_a_database_that_does_not_answer():
-    """Without an answer it exits with 1 and one sentence on stderr; stdout stays empty."""
-    done = run_alone(DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+def test_unavailable_database():
+    """With an unavailable database it exits with 1 and one line on stderr; stdout stays empty."""
+    done = run_process(DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
     assert "MIGRATION_DATABASE_URL" in done.stderr
 
 
-def test_it_changes_nothing(postgres, flask):
-    """Asking makes no table: the release tool asks before anything is decided."""
+def test_changes_nothing(postgres, flask):
+    """It creates no tables."""
     name = f"pending_{next(names)}"
     postgres.sql(f"CREATE DATABASE {name}")
     pending(flask, postgres.url(name))

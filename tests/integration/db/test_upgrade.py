@@ -1,4 +1,4 @@
-"""`flask db upgrade` on Postgres: one at a time, a migration a transaction, and a limit on every wait."""
+"""`flask db upgrade` on Postgres: one upgrade at a time, one transaction for each migration, and timeouts."""
 
 import pytest
 
@@ -11,7 +11,7 @@ COLUMNS = "SELECT count(*) FROM information_schema.columns WHERE column_name = '
 NOTES = 'op.create_table("notes", sa.Column("text", sa.Text))'
 GATE = 1
 
-# Waits for the test, says that it ran, and builds an index that would wait for everybody who holds a snapshot.
+# Waits for the test, records that it ran, and builds an index, which waits for all sessions that hold a snapshot.
 GATED = f"""
 op.execute("SET lock_timeout = 0")
 op.execute("SELECT pg_advisory_xact_lock({GATE})")
@@ -38,19 +38,19 @@ HOLD_UPGRADE_LOCK = "SELECT pg_advisory_lock(5107190)"
 
 @pytest.fixture
 def url(postgres):
-    """A migrated database of this test's own."""
+    """A migrated database for this test."""
     return fresh_database(postgres)
 
 
 @pytest.fixture
 def sql(url):
-    """Run a statement, over one connection."""
+    """Run statements on one connection."""
     with session(url) as execute:
         yield execute
 
 
-def at_work(sql):
-    """Return how many upgrades are connected."""
+def count_upgrades(sql):
+    """Count the connected upgrades."""
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'migrations' AND datname = current_database()"
     )
@@ -62,13 +62,13 @@ def revision(sql):
     return sql("SELECT version_num FROM alembic_version")[0][0]
 
 
-def test_two_upgrades_at_once(url, sql, tmp_path):
-    """Of two upgrades at once one applies each migration, even an index built concurrently; the other waits for it."""
+def test_concurrent_upgrades(url, sql, tmp_path):
+    """Of two concurrent upgrades one applies each migration, even a concurrent index; the other waits."""
     folder = extended(tmp_path, NOTES, GATED)
     sql(f"SELECT pg_advisory_lock({GATE})")
     processes = [start(url, folder, "upgrade") for _ in range(2)]
     try:
-        wait_for(lambda: at_work(sql) == 2, seconds=20)
+        wait_for(lambda: count_upgrades(sql) == 2, seconds=20)
         sql(f"SELECT pg_advisory_unlock({GATE})")
         done = [process.communicate(timeout=40)[1] for process in processes]
     finally:
@@ -79,8 +79,8 @@ def test_two_upgrades_at_once(url, sql, tmp_path):
     assert sorted(output.count("Running upgrade") for output in done) == [0, 2]
 
 
-def test_another_upgrade_takes_too_long(url, sql, tmp_path):
-    """An upgrade that has waited long enough for another one fails, and says for whom it waited."""
+def test_other_upgrade_takes_too_long(url, sql, tmp_path):
+    """An upgrade that waits too long for another one fails, and names its session."""
     folder = extended(tmp_path, COLUMN)
     replace(folder, "UPGRADE_WAIT_S = 60", "UPGRADE_WAIT_S = 1")
     sql(HOLD_UPGRADE_LOCK)
@@ -91,8 +91,8 @@ def test_another_upgrade_takes_too_long(url, sql, tmp_path):
     assert sql(COLUMNS) == [(0,)]
 
 
-def test_looking_waits_for_nobody(url, sql, tmp_path):
-    """`flask db current` answers while an upgrade is at work: that is when it is asked."""
+def test_current_does_not_wait(url, sql, tmp_path):
+    """`flask db current` works during an upgrade."""
     folder = extended(tmp_path)
     replace(folder, "UPGRADE_WAIT_S = 60", "UPGRADE_WAIT_S = 1")
     sql(HOLD_UPGRADE_LOCK)
@@ -100,29 +100,29 @@ def test_looking_waits_for_nobody(url, sql, tmp_path):
     assert (done.returncode, revision(sql) in done.stdout) == (0, True), done.stderr
 
 
-def test_limits_and_lock_survive_an_autocommit_block(url, sql, tmp_path):
-    """After a block that commits, the migration still has its limits and the lock."""
+def test_timeouts_and_lock_survive_an_autocommit_block(url, sql, tmp_path):
+    """After an autocommit block the migration still has its timeouts and the advisory lock."""
     done = run(url, extended(tmp_path, NOTES, BLOCK), "upgrade")
     assert done.returncode == 0, done.stderr
     assert sql("SELECT text FROM notes") == [("1s 10min 1",)]
     assert sql(f"{VALID} = 'ix_products_version'::regclass") == [(True,)]
 
 
-def test_limits_of_its_own_end_with_the_migration(url, sql, tmp_path):
-    """What a migration SETs for itself is taken back before the next one."""
+def test_timeouts_are_reset_after_a_migration(url, sql, tmp_path):
+    """Timeouts that a migration SETs are reset before the next one."""
     done = run(url, extended(tmp_path, NOTES, OWN_LIMITS, NOTE_LIMITS), "upgrade")
     assert done.returncode == 0, done.stderr
     assert sql("SELECT text FROM notes") == [("1s 10min 1",)]
 
 
-def test_a_migration_is_a_transaction(url, sql, tmp_path):
-    """A migration that fails leaves nothing of itself behind, and those before it stay."""
+def test_migration_is_a_transaction(url, sql, tmp_path):
+    """A failed migration is rolled back; those before it remain."""
     done = run(url, extended(tmp_path, NOTES, f'{COLUMN}\nop.execute("SELECT 1/0")'), "upgrade")
     assert (done.returncode, revision(sql), sql(COLUMNS)) == (1, "added1", [(0,)]), done.stderr
 
 
-def test_a_statement_that_takes_too_long(url, tmp_path):
-    """A statement beyond its limit ends the upgrade with one line."""
+def test_statement_timeout(url, tmp_path):
+    """A statement timeout ends the upgrade with one line."""
     slow = "op.execute(\"SET statement_timeout = '50ms'\")\nop.execute('SELECT pg_sleep(20)')"
     done = run(url, extended(tmp_path, slow), "upgrade")
     last = done.stderr.strip().splitlines()[-1]
@@ -130,8 +130,8 @@ def test_a_statement_that_takes_too_long(url, tmp_path):
     assert last.startswith("Error: Migration failed: canceling statement due to statement timeout.")
 
 
-def test_a_server_that_does_not_answer(tmp_path):
-    """Without a server the upgrade ends with one line that says which setting to check."""
+def test_unavailable_server(tmp_path):
+    """Without a server the upgrade ends with one line that names the setting to check."""
     done = run(f"postgresql://nobody@127.0.0.1:{free_port()}/none", extended(tmp_path), "upgrade")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "the database is unavailable (" in done.stderr

@@ -1,4 +1,4 @@
-"""`flask db upgrade` that meets a lock: it gives up in time, tries again, and the old release goes on serving."""
+"""`flask db upgrade` times out on a lock and retries, while the old release keeps serving."""
 
 import contextlib
 import threading
@@ -22,20 +22,20 @@ VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid"
 
 @pytest.fixture
 def url(postgres):
-    """A migrated database of this test's own."""
+    """A migrated database for this test."""
     return fresh_database(postgres)
 
 
 @pytest.fixture
 def sql(url):
-    """Run a statement, over one connection."""
+    """Run statements on one connection."""
     with session(url) as execute:
         yield execute
 
 
 @pytest.fixture
 def idle(url):
-    """A transaction that has read the products and is left open, which every ALTER must wait for."""
+    """An open transaction that has read the products, so that every ALTER waits for it."""
     with contextlib.closing(psycopg2.connect(url, application_name="forgotten")) as connection:
         connection.cursor().execute("SELECT count(*) FROM products")
         yield connection
@@ -47,28 +47,28 @@ def revision(sql):
 
 
 class Reader(threading.Thread):
-    """Reads the products again and again, with the application's limit on a statement."""
+    """Reads the products repeatedly, with the application's statement timeout."""
 
     def __init__(self, url):
         super().__init__()
         self.url, self.slowest, self.failed, self.ended = url, 0.0, [], threading.Event()
 
     def run(self):
-        """Read every 20 ms until told to end."""
+        """Read every 20 ms until stopped."""
         with contextlib.closing(psycopg2.connect(self.url, options="-c statement_timeout=2000")) as connection:
             connection.autocommit = True
             while not self.ended.wait(0.02):
-                begun = time.monotonic()
+                started = time.monotonic()
                 try:
                     connection.cursor().execute("SELECT count(*) FROM products")
                 except psycopg2.Error as error:
                     self.failed.append(str(error))
-                self.slowest = max(self.slowest, time.monotonic() - begun)
+                self.slowest = max(self.slowest, time.monotonic() - started)
 
 
 @pytest.fixture
 def reader(url):
-    """A reader that is at work."""
+    """A running reader."""
     thread = Reader(url)
     thread.start()
     yield thread
@@ -76,11 +76,11 @@ def reader(url):
     thread.join(10)
 
 
-def test_a_lock_that_is_never_to_be_had(url, sql, idle, reader, tmp_path):
-    """Behind an idle transaction an upgrade gives up in time with one line that names it; no reader fails meanwhile."""
-    before, begun = revision(sql), time.monotonic()
+def test_lock_is_never_released(url, sql, idle, reader, tmp_path):
+    """An upgrade blocked by an idle transaction fails in time with a line that names it; no reader fails."""
+    before, started = revision(sql), time.monotonic()
     done = run(url, extended(tmp_path, COLUMN), "upgrade")
-    took = time.monotonic() - begun
+    took = time.monotonic() - started
     assert (done.returncode, took < 20) == (1, True), (took, done.stderr)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: Migration failed: could not obtain a lock within 1 s, 3 times; pid ")
@@ -94,11 +94,11 @@ def test_a_lock_that_is_never_to_be_had(url, sql, idle, reader, tmp_path):
     assert "Traceback" not in done.stderr
     assert (revision(sql), sql(COLUMNS)) == (before, [(0,)])
     assert (reader.failed, reader.slowest < 2) == ([], True), reader.slowest
-    assert reader.slowest > 0.5  # it did meet the ALTER
+    assert reader.slowest > 0.5  # it queued behind the ALTER
 
 
-def test_a_lock_that_comes_free(url, sql, idle, tmp_path):
-    """An upgrade that met a lock tries again, and succeeds when it is gone."""
+def test_lock_is_released(url, sql, idle, tmp_path):
+    """A blocked upgrade retries, and succeeds after the lock is released."""
     process = start(url, extended(tmp_path, COLUMN), "upgrade")
     try:
         assert any("retrying" in line for line in process.stderr)
@@ -109,8 +109,8 @@ def test_a_lock_that_comes_free(url, sql, idle, tmp_path):
     assert (process.returncode, revision(sql), sql(COLUMNS)) == (0, "added1", [(1,)])
 
 
-def test_an_index_that_met_a_lock(url, sql, tmp_path):
-    """A concurrent index whose first try left an invalid one behind is built by the next, if it drops that first."""
+def test_concurrent_index_is_retried(url, sql, tmp_path):
+    """A retry builds a concurrent index whose first attempt left an invalid one, if it drops that first."""
     with contextlib.closing(psycopg2.connect(url)) as writer:
         writer.cursor().execute("INSERT INTO api_tokens VALUES (1, 'n', 'h', 's', now())")
         process = start(url, extended(tmp_path, REPEATABLE), "upgrade")
@@ -124,15 +124,15 @@ def test_an_index_that_met_a_lock(url, sql, tmp_path):
     assert (process.returncode, sql(f"{VALID} = 'ix_api_tokens_scopes'::regclass")) == (0, [(True,)])
 
 
-def test_a_role_with_few_rights(url, sql, tmp_path):
-    """The message names who holds the lock to a role that may not look into others' sessions, too."""
-    sql("CREATE ROLE few_rights LOGIN")
-    sql("ALTER TABLE products OWNER TO few_rights")
-    sql("GRANT SELECT ON alembic_version, applied_migrations TO few_rights")
+def test_role_with_few_privileges(url, sql, tmp_path):
+    """The message names the lock holder even if the role may not see other sessions' state."""
+    sql("CREATE ROLE few_privileges LOGIN")
+    sql("ALTER TABLE products OWNER TO few_privileges")
+    sql("GRANT SELECT ON alembic_version, applied_migrations TO few_privileges")
     folder = extended(tmp_path, COLUMN)
     replace(folder, "RETRY_PAUSES_S = (2, 4)", "RETRY_PAUSES_S = ()")
     with contextlib.closing(psycopg2.connect(url, application_name="forgotten")) as idle:
         idle.cursor().execute("SELECT count(*) FROM products")
         pid = idle.info.backend_pid
-        done = run(url.replace("postgres@", "few_rights@"), folder, "upgrade")
+        done = run(url.replace("postgres@", "few_privileges@"), folder, "upgrade")
     assert f"pid {pid} (forgotten, role postgres, state unknown) holds products" in done.stderr

@@ -1,4 +1,4 @@
-"""Starting: production without its settings never begins to listen, and any password reaches Postgres as it is."""
+"""At startup, production validates its settings before it listens; any password reaches Postgres unchanged."""
 
 import os
 import socket
@@ -13,12 +13,23 @@ from tests.integration.conftest import TEMPLATE, dispose
 from tests.support.helpers import ROOT
 from tests.support.integration.servers import Gunicorn
 
-HOSTILE = ["p@ss:w/rd", "a%40b", "ab$cd${PATH}", "#?&=+", "two words", "'\"\\`;--", "ünïcödé→", "%", "[::1]", "x" * 200]
+SPECIAL = [
+    "p@ss:w/rd",
+    "a%40b",
+    "ab$cd${PATH}",
+    "#?&=+",
+    "two words",
+    "'\"\\`;--",
+    "ünïcödé→",
+    "%",
+    "[::1]",
+    "x" * 200,
+]
 
 
 @pytest.fixture
 def start(folder):
-    """Run Gunicorn with nothing in its environment but what is given, on a port that is taken; return how it ended."""
+    """Run Gunicorn with only the given variables on a port in use; return its exit code and output."""
 
     def run(**environ):
         server = Gunicorn(folder)
@@ -26,14 +37,14 @@ def start(folder):
             base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PORT": str(holder.getsockname()[1])}
             options = {"capture_output": True, "text": True, "timeout": 30}
             done = subprocess.run(server.command(), check=False, cwd=folder, env=base | environ, **options)
-        assert "in use" not in done.stderr  # nor did it try to listen
+        assert "in use" not in done.stderr  # it did not try to listen
         return done.returncode, done.stderr
 
     return run
 
 
 def test_nothing_set(start):
-    """Without settings the environment is production, which names all that is missing and exits without listening."""
+    """Without settings the environment is production, which reports every missing variable and exits."""
     code, errors = start()
     assert code != 0
     assert "Invalid settings for the production environment" in errors
@@ -42,7 +53,7 @@ def test_nothing_set(start):
 
 
 def test_every_weak_value_is_named(start):
-    """Values that are there but of no use are all named at once, and none of them is shown."""
+    """All invalid values are reported at once, without the values themselves."""
     secrets = {"SECRET_KEY": "a" * 40, "DATABASE_URL": "mysql://u:hunter2@db/x", "REDIS_URL": "http://:hunter2@x"}
     code, errors = start(**secrets, TRUSTED_HOSTS="shop.example", DB_POOL_SIZE="many", FLASK_DEBUG="1")
     assert (code != 0, "hunter2" in errors) == (True, False)
@@ -51,36 +62,36 @@ def test_every_weak_value_is_named(start):
     assert "TRUSTED_HOSTS" not in errors
 
 
-def test_an_unknown_environment(start):
-    """A name that is no environment is refused, not taken for a harmless one."""
+def test_unknown_environment(start):
+    """An unknown FLASK_ENV is refused."""
     code, errors = start(FLASK_ENV="prod")
-    assert (code != 0, "'prod' is not known" in errors) == (True, True)
+    assert (code != 0, "'prod' is unknown" in errors) == (True, True)
 
 
 def test_importing_the_settings_reads_nothing():
-    """`import config` succeeds in an environment that is empty."""
+    """`import config` succeeds with an empty environment."""
     command = [sys.executable, "-c", "import config"]
     subprocess.run(command, cwd=ROOT, env={"PATH": os.environ["PATH"]}, check=True, timeout=20)
 
 
 @pytest.fixture(scope="module")
 def role(postgres):
-    """Make roles that must give their password (SCRAM), and return each one's name."""
-    made = []
+    """Return a function that creates a role with a password (SCRAM) and returns its name."""
+    created = []
 
     def make(password):
-        name = f"hostile_{len(made)}"
-        made.append(name)
+        name = f"password_{len(created)}"
+        created.append(name)
         postgres.sql(f"CREATE ROLE {name} LOGIN PASSWORD %s IN ROLE needs_password", password)
         return name
 
     yield make
-    for name in made:
+    for name in created:
         postgres.sql(f"DROP ROLE {name}")
 
 
 def readiness(postgres, name, password, scheme="postgresql"):
-    """Connect with the password in a URL, and return what readiness says about the database."""
+    """Connect with the password in a URL, and return the state of the database in /health/ready."""
     url = f"{scheme}://{name}:{quote(password, safe='')}@127.0.0.1:{postgres.port}/{TEMPLATE}"
     app = create_app("testing", {"TEST_DATABASE_URL": url})
     try:
@@ -89,17 +100,17 @@ def readiness(postgres, name, password, scheme="postgresql"):
         dispose(app)
 
 
-@pytest.mark.parametrize("password", HOSTILE)
-def test_a_hostile_password_connects(postgres, role, password):
-    """Whatever signs a password has, percent-encoded in the URL it is the password that Postgres checks."""
+@pytest.mark.parametrize("password", SPECIAL)
+def test_any_password(postgres, role, password):
+    """A percent-encoded password with any characters works."""
     name = role(password)
     assert readiness(postgres, name, password) == "connected"
     assert readiness(postgres, name, password, "postgres") == "connected"
     assert readiness(postgres, name, password + "x") == "unavailable"
 
 
-def test_a_url_in_a_file_connects(postgres, role, tmp_path):
-    """The URL may be in a file, as Docker hands over secrets, with a line break at its end."""
+def test_url_from_a_file(postgres, role, tmp_path):
+    """DATABASE_URL_FILE may end with a line break."""
     url = f"postgres://{role('p@ss')}:p%40ss@127.0.0.1:{postgres.port}/{TEMPLATE}\n"
     (tmp_path / "url").write_text(url)
     app = create_app("testing", {"DATABASE_URL_FILE": str(tmp_path / "url")})

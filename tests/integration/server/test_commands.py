@@ -1,4 +1,4 @@
-"""The commands, on both databases: `flask token …` and `flask seed`."""
+"""`flask token` and `flask seed`, on both databases."""
 
 import pytest
 from sqlalchemy import func, select
@@ -13,13 +13,13 @@ from tests.support.integration.servers import SECRET
 
 @pytest.fixture
 def flask(app):
-    """Run `flask WORDS…` and return the result."""
-    return lambda *words: app.test_cli_runner().invoke(args=words)
+    """Run `flask ARGUMENTS` and return the result."""
+    return lambda *arguments: app.test_cli_runner().invoke(args=arguments)
 
 
 @pytest.fixture
 def count(app):
-    """Return how many products there are."""
+    """Count the products."""
 
     def read():
         with app.app_context():
@@ -28,16 +28,16 @@ def count(app):
     return read
 
 
-def test_a_token_that_was_made_works(client, flask):
-    """`flask token create` prints a token that is good for its scopes at once."""
-    made = flask("token", "create", "shop", "--scope", "products")
-    assert made.exit_code == 0, made.output
-    answer = client.post("/api/products", json=product(), headers=bearer(made.output.strip()))
-    assert answer.status_code == 201
+def test_created_token_works(client, flask):
+    """`flask token create` prints a token that is valid at once."""
+    created = flask("token", "create", "shop", "--scope", "products")
+    assert created.exit_code == 0, created.output
+    response = client.post("/api/products", json=product(), headers=bearer(created.output.strip()))
+    assert response.status_code == 201
 
 
-def test_the_list_never_shows_a_token(flask):
-    """`flask token list` shows names, scopes and times, and neither the token nor its hash."""
+def test_list_hides_tokens(flask):
+    """`flask token list` shows names, scopes and times, but neither the token nor its hash."""
     secret = flask("token", "create", "shop", "--scope", "cache", "--scope", "products").output.strip()
     listed = flask("token", "list").output
     assert "shop  cache products" in listed
@@ -46,24 +46,24 @@ def test_the_list_never_shows_a_token(flask):
     assert len(max(listed.split(), key=len)) < 20
 
 
-def test_a_revoked_token_is_refused(client, flask):
-    """`flask token revoke` ends a token, and says so when there is none."""
+def test_revoked_token_is_refused(client, flask):
+    """`flask token revoke` revokes a token, and fails if there is none."""
     secret = flask("token", "create", "shop", "--scope", "products").output.strip()
     assert flask("token", "revoke", "shop").output == "Revoked shop.\n"
     assert client.post("/api/products", json=product(), headers=bearer(secret)).status_code == 401
     again = flask("token", "revoke", "shop")
-    assert (again.exit_code, "there is no token called 'shop'" in again.output) == (1, True)
+    assert (again.exit_code, "no token is called 'shop'" in again.output) == (1, True)
 
 
-def test_a_name_is_taken_once(flask):
-    """A second token of the same name is refused, and the first goes on."""
+def test_token_names_are_unique(flask):
+    """A second token with the same name is refused."""
     assert flask("token", "create", "shop", "--scope", "cache").exit_code == 0
     again = flask("token", "create", "shop", "--scope", "cache")
-    assert (again.exit_code, "there is a token called 'shop'" in again.output) == (1, True)
+    assert (again.exit_code, "a token called 'shop' exists" in again.output) == (1, True)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["shop"],
         ["shop", "--scope", "everything"],
@@ -74,41 +74,41 @@ def test_a_name_is_taken_once(flask):
     ],
     ids=repr,
 )
-def test_a_token_that_cannot_be(flask, words):
-    """A token without a scope, of an unknown one, with an odd name or lifetime is refused, and none is made."""
-    assert flask("token", "create", *words).exit_code == 2
+def test_invalid_token(flask, arguments):
+    """A missing or unknown scope, an invalid name or an invalid lifetime is refused, and no token is created."""
+    assert flask("token", "create", *arguments).exit_code == 2
     assert len(flask("token", "list").output.splitlines()) == 1
 
 
-def test_seed_fills_up(flask, count):
-    """`flask seed` adds what is missing up to the number asked for, and a second run adds nothing."""
-    assert "30 added, 30 wanted." in flask("seed", "--products", "30").output
-    assert "0 added, 30 wanted." in flask("seed", "--products", "30").output
-    assert "10 added, 40 wanted." in flask("seed", "--products", "40").output
+def test_seed_inserts_missing_products(flask, count):
+    """`flask seed` inserts only the missing products, so a second run inserts none."""
+    assert "Inserted 30 of 30 sample products." in flask("seed", "--products", "30").output
+    assert "Inserted 0 of 30 sample products." in flask("seed", "--products", "30").output
+    assert "Inserted 10 of 40 sample products." in flask("seed", "--products", "40").output
     assert count() == 40
 
 
-def test_seed_beside_names_like_its_own(client, auth, flask):
-    """A product that somebody named like a sample does not confuse `flask seed`."""
+def test_seed_with_similar_skus(client, auth, flask):
+    """A product with a SKU similar to a sample's does not confuse `flask seed`."""
     for sku in ("SAMPLE-abc", "SAMPLE-00000009-B"):
         assert client.post("/api/products", json=product() | {"sku": sku}, headers=auth).status_code == 201
-    assert "3 added, 3 wanted." in flask("seed", "--products", "3").output
+    assert "Inserted 3 of 3 sample products." in flask("seed", "--products", "3").output
 
 
-def test_seed_empties_the_cached_list(client, flask):
-    """A list that was cached before `flask seed` shows the new products after it."""
+def test_seed_invalidates_the_cached_list(client, flask):
+    """A list that was cached before `flask seed` shows the new products afterwards."""
     assert client.get("/api/products").json["items"] == []
     flask("seed", "--products", "3")
     assert len(client.get("/api/products").json["items"]) == 3
 
 
 def test_seed_refuses_production(postgres_url):
-    """In production samples would be for sale, so `flask seed` does nothing there without --force."""
+    """`flask seed` refuses production without --force."""
     environ = {"SECRET_KEY": SECRET, "TRUSTED_HOSTS": "localhost", "DATABASE_URL": postgres_url}
     environ["REDIS_URL"] = "redis://127.0.0.1:1"
     app = create_app("production", environ)
     refused = app.test_cli_runner().invoke(args=["seed", "--products", "2"])
     assert (refused.exit_code, "this is production" in refused.output) == (1, True)
     forced = app.test_cli_runner().invoke(args=["seed", "--products", "2", "--force"])
-    assert (forced.exit_code, "2 wanted." in forced.output) == (0, True)
+    assert (forced.exit_code, "2 of 2 sample products." in forced.output) == (0, True)
     dispose(app)

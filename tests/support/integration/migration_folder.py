@@ -1,4 +1,4 @@
-"""Copies of the project's migrations with more of them behind, releases with these, and a look at what came of it."""
+"""Copies of the project's migrations with additional ones, and releases that use them."""
 
 import contextlib
 import os
@@ -40,7 +40,7 @@ def downgrade():
 
 
 def extended(place: Path, *bodies: str, contract: bool = False, name: str = "added") -> Path:
-    """Copy the migrations to PLACE and add one for each body, called added1, added2 and so on."""
+    """Copy the migrations to PLACE, and add one for each body: added1, added2 and so on."""
     folder = place / "migrations"
     shutil.copytree(ROOT / "migrations", folder, ignore=shutil.ignore_patterns("__pycache__"))
     for number, body in enumerate(bodies, 1):
@@ -60,64 +60,64 @@ def replace(folder: Path, old: str, new: str) -> None:
 
 
 class Release:
-    """A release that has the migrations of a folder, on a database: its commands and its readiness, in this process."""
+    """A release with the migrations of a folder; its commands and readiness check run in this process."""
 
     def __init__(self, url, folder=ROOT / "migrations"):
         self.url, self.folder = url, folder
         self.app = create_app("testing", {"TEST_DATABASE_URL": url})
 
-    def flask(self, *words):
-        """Run `flask WORDS…`."""
+    def flask(self, *arguments):
+        """Run `flask ARGUMENTS`."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(schema_state, "DIRECTORY", self.folder)
-            return self.app.test_cli_runner().invoke(args=words)
+            return self.app.test_cli_runner().invoke(args=arguments)
 
-    def db(self, *words):
-        """Run `flask db WORDS…`."""
-        return self.flask("db", "--directory", str(self.folder), *words)
+    def db(self, *arguments):
+        """Run `flask db ARGUMENTS`."""
+        return self.flask("db", "--directory", str(self.folder), *arguments)
 
     def migrations(self):
-        """Return the status of its readiness, and the word for its migrations."""
+        """Return the status of /health/ready, and its state of the migrations."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(schema_state, "DIRECTORY", self.folder)
             answer = self.app.test_client().get("/health/ready")
         return answer.status_code, answer.json["checks"]["migrations"]
 
     def execute(self, statement):
-        """Run and commit a statement, over a connection of its own; return the rows, if it has any."""
+        """Run and commit a statement on a separate connection; return its rows."""
         engine = create_engine(self.app.config["SQLALCHEMY_DATABASE_URI"], poolclass=NullPool)
         with engine.begin() as connection:
             result = connection.execute(text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []
 
     def close(self):
-        """Close its connections."""
+        """Close the connections."""
         with self.app.app_context():
             db.engine.dispose()
 
 
-def start(url: str, folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Start `flask db WORDS…` on a database, in a process of its own."""
+def start(url: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start `flask db ARGUMENTS` in a separate process."""
     environment = {"PATH": os.environ["PATH"], "FLASK_ENV": "testing", "DATABASE_URL": url, "DB_TIMEOUT": "2"}
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "--directory", str(folder), *words]
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "--directory", str(folder), *arguments]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
-def run(url: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run `flask db WORDS…` to its end."""
-    process = start(url, folder, *words)
+def run(url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `flask db ARGUMENTS` in a separate process."""
+    process = start(url, folder, *arguments)
     try:
         output, errors = process.communicate(timeout=40)
     finally:
         process.kill()
-    return subprocess.CompletedProcess(words, process.returncode, output, errors)
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 @contextlib.contextmanager
 def session(url: str):
-    """Give a function that runs and commits a statement; over one connection, so that what it locks stays locked."""
+    """Yield a function that runs statements on one connection, so that its session locks are kept."""
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
 

@@ -1,4 +1,4 @@
-"""The commands: what a person types is checked, and what goes wrong is said in a sentence."""
+"""Commands validate their arguments, and report errors in one line."""
 
 from datetime import timedelta
 
@@ -22,60 +22,60 @@ def test_lifetime(text, expected):
 
 
 @pytest.mark.parametrize("text", ["", "90", "d", "0d", "-1d", "1.5d", "1y", "1 d", "1d\n", "10000d", "٣d", "forever"])
-def test_no_lifetime(text):
-    """Anything else is refused with examples; no token lives for ever by mistake."""
+def test_invalid_lifetime(text):
+    """Anything else is refused with examples."""
     with pytest.raises(click.BadParameter, match="is not a lifetime"):
         Lifetime().convert(text, None, None)
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("refused"), CircuitOpenError()])
-def test_database_away(error):
-    """Without its database a command ends with a sentence, not with a traceback."""
+def test_database_unavailable(error):
+    """Without its database a command ends with one line instead of a traceback."""
 
     @needs_database
     def command():
         raise error
 
-    with pytest.raises(click.ClickException, match="the database does not answer"):
+    with pytest.raises(click.ClickException, match="the database is unavailable"):
         command()
 
 
 def test_schema_missing():
-    """A table that is missing brings its remedy along."""
+    """The message about a missing table has the remedy."""
 
     @needs_database
     def command():
         raise OperationalError("SELECT secret", {}, Exception("no such table: products\nmore"))
 
-    with pytest.raises(click.ClickException) as refusal:
+    with pytest.raises(click.ClickException) as caught:
         command()
-    assert refusal.value.message.startswith("no such table: products; ")
-    assert "flask db upgrade" in refusal.value.message
-    assert "SELECT" not in refusal.value.message
+    assert caught.value.message.startswith("no such table: products; ")
+    assert "flask db upgrade" in caught.value.message
+    assert "SELECT" not in caught.value.message
 
 
-def test_guard_is_not_in_the_way():
-    """A command that works answers as it would without the guard."""
-    assert needs_database(lambda *words, **options: (words, options))(1, a=2) == ((1,), {"a": 2})
+def test_guard_passes_results():
+    """The guard does not change the arguments or result of a command."""
+    assert needs_database(lambda *arguments, **options: (arguments, options))(1, a=2) == ((1,), {"a": 2})
 
 
 @pytest.mark.parametrize("name", ["", "two words", "line\nbreak", "x" * 101, "a/b"])
 def test_token_name(shared_app, name):
-    """A token's name can be read in a log, or it is refused before anything is made."""
+    """A name that is unfit for a log is refused."""
     result = shared_app.test_cli_runner().invoke(args=["token", "create", name, "--scope", "products"])
     assert result.exit_code == 2
     assert "use 1 to 100 letters" in result.output
 
 
 def test_token_scope(shared_app):
-    """A scope that does not exist is refused with those that do."""
+    """An unknown scope is refused; the message lists the valid ones."""
     result = shared_app.test_cli_runner().invoke(args=["token", "create", "shop", "--scope", "all"])
     assert result.exit_code == 2
     assert "products" in result.output
 
 
-def test_no_samples_for_sale(app):
-    """In production `flask seed` refuses, unless it is told twice."""
+def test_seed_refuses_production(app):
+    """`flask seed` refuses production without --force."""
     app.config["ENVIRONMENT"] = "production"
     result = app.test_cli_runner().invoke(args=["seed"])
     assert result.exit_code == 1
@@ -84,7 +84,7 @@ def test_no_samples_for_sale(app):
 
 @pytest.mark.parametrize("command", ["seed", "token"])
 def test_help(shared_app, command):
-    """Each command says what it is for."""
+    """Each command has a help text."""
     result = shared_app.test_cli_runner().invoke(args=[command, "--help"])
     assert result.exit_code == 0
     assert len(result.output.splitlines()[2].strip()) > 20

@@ -1,4 +1,4 @@
-"""What nginx serves is made of what the application has: the same names, and each form that is worth it."""
+"""The build gives nginx the application's static files, under the same names, in each useful encoding."""
 
 import gzip
 import importlib.util
@@ -18,7 +18,7 @@ specification = importlib.util.spec_from_file_location("build_static", ROOT / "s
 build_static = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(build_static)
 
-NOISE = os.urandom(3000)  # gets no smaller
+NOISE = os.urandom(3000)  # incompressible
 TEXT = b"b { color: red; }\n" * 50
 FORMS = {"gzip": lambda data: gzip.compress(data, 9, mtime=0), "zstd": zlib.compress}
 
@@ -33,88 +33,88 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def made(tmp_path, source):
-    """The folder in which the forms of them lie."""
+def built(tmp_path, source):
+    """The output folder."""
     build_static.build(source, tmp_path / "to", FORMS)
     return tmp_path / "to"
 
 
 def files(folder):
-    """Return what each file in a folder holds, by its name in it."""
+    """Return the content of each file in a folder, by relative path."""
     found = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def test_as_it_is(source, made):
-    """Each file lies there as it is, by the name under which the application asks for it."""
+def test_identity(source, built):
+    """Each file is copied under the name that the application uses."""
     names = StaticFiles(str(source))
-    assert files(made / "identity") == {
+    assert files(built / "identity") == {
         f"static/{names.hashed_name(name)}": data for name, data in files(source).items()
     }
 
 
-@pytest.mark.parametrize(("encoding", "unpack"), [("gzip", gzip.decompress), ("zstd", zlib.decompress)])
-def test_compressed(made, encoding, unpack):
-    """A compressed form has the name of the file that it unpacks to; what got no smaller has none."""
-    found = {name: unpack(data) for name, data in files(made / encoding).items()}
-    assert found == {name: data for name, data in files(made / "identity").items() if data == TEXT}
+@pytest.mark.parametrize(("encoding", "decompress"), [("gzip", gzip.decompress), ("zstd", zlib.decompress)])
+def test_compressed(built, encoding, decompress):
+    """A compressed file has the same name; incompressible files have none."""
+    found = {name: decompress(data) for name, data in files(built / encoding).items()}
+    assert found == {name: data for name, data in files(built / "identity").items() if data == TEXT}
 
 
 @pytest.mark.parametrize(("size", "kept"), [(94, True), (95, True), (96, False), (100, False), (120, False)])
-def test_worth_it(size, kept):
-    """A form that saves less than a twentieth is not kept."""
-    assert ("gzip" in build_static.forms(b"a" * 100, {"gzip": lambda _: b"b" * size})) == kept
+def test_ratio(size, kept):
+    """A compressed file that saves less than a twentieth is dropped."""
+    assert ("gzip" in build_static.encode(b"a" * 100, {"gzip": lambda _: b"b" * size})) == kept
 
 
-def test_same_again(tmp_path, source, made):
-    """The same files make the same bytes: nothing is new for a client, or for a registry, that was not changed."""
+def test_reproducible(tmp_path, source, built):
+    """The same input produces the same bytes, so clients and registries keep what did not change."""
     for path in source.rglob("*"):
         os.utime(path, (1, 1))
     build_static.build(source, tmp_path / "again", FORMS)
-    assert files(tmp_path / "again") == files(made)
+    assert files(tmp_path / "again") == files(built)
 
 
-def test_nothing(tmp_path):
-    """Of no files empty folders are made, for an image to have."""
+def test_no_files(tmp_path):
+    """Without input files the folders are created empty."""
     (tmp_path / "from").mkdir()
     assert build_static.build(tmp_path / "from", tmp_path / "to", FORMS) == {"identity": 0, "gzip": 0, "zstd": 0}
     assert {path.name for path in (tmp_path / "to").iterdir()} == {"identity", "gzip", "zstd"}
 
 
 def test_command(source, tmp_path, monkeypatch, capsys):
-    """The command says how many files of each form were made."""
+    """The command prints the number of files for each encoding."""
     monkeypatch.setattr(build_static, "compressors", lambda: FORMS)
     monkeypatch.setattr(sys, "argv", ["build_static.py", str(source), str(tmp_path / "to")])
     build_static.main()
     assert capsys.readouterr().out == "identity: 4 files\ngzip: 2 files\nzstd: 2 files\n"
 
 
-def test_no_folder(tmp_path, monkeypatch, capsys):
-    """A folder that is not there is an error, or an image would be built without its static files."""
+def test_missing_folder(tmp_path, monkeypatch, capsys):
+    """A missing input folder is an error."""
     monkeypatch.setattr(sys, "argv", ["build_static.py", str(tmp_path / "gone"), str(tmp_path / "to")])
     with pytest.raises(SystemExit):
         build_static.main()
-    assert "gone is no folder" in capsys.readouterr().err
+    assert "gone is not a folder" in capsys.readouterr().err
     assert not (tmp_path / "to").exists()
 
 
 def test_without_zstd(monkeypatch):
-    """A Python that has no zstd is told apart, with the remedy."""
+    """Without zstd the script exits with the remedy."""
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
     with pytest.raises(SystemExit, match=r"Python 3\.14 or newer"):
         build_static.compressors()
 
 
 def test_compressors(monkeypatch):
-    """Both compress as far as any client can follow; gzip without a time, which would make each build another one."""
+    """Gzip uses its highest level without a timestamp, zstd the highest level that all clients support."""
     zstd = SimpleNamespace(compress=lambda data, level: (data, level))
     monkeypatch.setitem(sys.modules, "compression.zstd", zstd)
-    made = {name: compress(TEXT) for name, compress in build_static.compressors().items()}
-    assert made == {"gzip": gzip.compress(TEXT, 9, mtime=0), "zstd": (TEXT, 19)}
+    found = {name: compress(TEXT) for name, compress in build_static.compressors().items()}
+    assert found == {"gzip": gzip.compress(TEXT, 9, mtime=0), "zstd": (TEXT, 19)}
 
 
 def test_image():
-    """The image's bundle has them, made by a stage in which no other code lies."""
+    """A stage of the Dockerfile with only the required code builds the files for the bundle."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     (stage,) = [part for part in text.split("\nFROM ") if part.startswith("build AS static")]
     copied = [line.split()[1] for line in stage.splitlines() if line.startswith("COPY")]
@@ -122,8 +122,8 @@ def test_image():
     assert "COPY --from=static /static bundle/static" in text
 
 
-def test_alone(tmp_path):
-    """That code is all that the script needs."""
+def test_required_code(tmp_path):
+    """The script needs only that code."""
     for name in ("scripts/build_static.py", "app/http/static_files.py", "app/static/docs.css"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
