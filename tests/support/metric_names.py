@@ -1,4 +1,4 @@
-"""The metrics that rules, dashboards and the runbook may name: by the program that has them, and found in PromQL."""
+"""The metrics of each scrape job, and the metric names in rules and dashboards."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("",), "gauge
 
 
 def declared():
-    """Return the series of the application, from the text of its declarations: the stack tests do not import it."""
+    """Return the application's series; parsed from the source, because stack tests do not import the application."""
     tree = ast.parse((ROOT / "app/observability/metric_declarations.py").read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Metric"]
     pairs = [(call.args[0].value, call.args[1].value) for call in calls]
@@ -22,7 +22,7 @@ def declared():
 
 APPLICATION = declared()
 
-# By the job that Prometheus asks; test_monitoring.py holds these to what the real ones answer.
+# By scrape job; test_monitoring.py compares them with the real exporters.
 OTHERS = {
     "nginx": {
         "nginx_up",
@@ -70,23 +70,26 @@ OTHERS = {
     },
     "alertmanager": {"alertmanager_notifications_failed_total"},
 }
-ONLY_AFTER_A_FAILURE = {"backup_failing_since_timestamp_seconds", "redis_errors_total"}  # no line while all is well
+ONLY_AFTER_A_FAILURE = {
+    "backup_failing_since_timestamp_seconds",
+    "redis_errors_total",
+}  # absent until the first failure
 OWN = {"up", "ALERTS"}  # Prometheus' own series
 
-# What a word in PromQL may be besides the name of a metric.
+# Words in PromQL that are not metric names.
 BESIDE = re.compile(r'"[^"]*"|\'[^\']*\'|\{[^{}]*\}|\[[^\]]*\]|\b(?:by|on|without|ignoring|group_left)\s*\([^()]*\)')
 WORD = re.compile(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()")
 KEYWORDS = {"and", "or", "unless", "bool", "offset", "by", "on", "without", "Inf", "NaN"}
 
 
 def named(query):
-    """Return the metrics that a query in PromQL names."""
+    """Return the metric names in a PromQL query."""
     bare = BESIDE.sub(" ", BESIDE.sub(" ", query))
     return set(WORD.findall(bare)) - KEYWORDS
 
 
 def rules():
-    """Return each rule, with the subject that its file is about."""
+    """Return each rule with its file's name."""
     return [
         (path.stem, rule)
         for path in sorted((FOLDER / "rules").glob("*.yml"))
@@ -101,7 +104,7 @@ def dashboards():
 
 
 def queries():
-    """Return the queries of all dashboards, each with its panel's title."""
+    """Return each dashboard query with its panel's title."""
     return [
         (panel["title"], target["expr"])
         for dashboard in dashboards()

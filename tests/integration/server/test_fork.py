@@ -1,4 +1,4 @@
-"""The application is loaded once and forked: what one process opened must not be used by two."""
+"""The application is loaded before the fork; workers must not share a connection."""
 
 import psutil
 import pytest
@@ -15,33 +15,33 @@ def server(serve, postgres_url, valkey):
 
 
 @pytest.fixture(scope="module")
-def addresses(server, auth_for, postgres_url):
-    """The products' addresses, each with the name it must answer."""
+def products(server, auth_for, postgres_url):
+    """The products' URLs and names."""
     auth = auth_for(postgres_url)
-    made = together(8, lambda _: [ask(server.port, "POST", "/api/products", product(), auth) for _ in range(25)])
-    return {answer.headers["Location"]: answer.json["name"] for batch in made for answer in batch}
+    batches = together(8, lambda _: [ask(server.port, "POST", "/api/products", product(), auth) for _ in range(25)])
+    return {response.headers["Location"]: response.json["name"] for batch in batches for response in batch}
 
 
-def peers(process, port):
-    """Count the connections that a process has to a port."""
+def count_connections(process, port):
+    """Count a process's connections to a port."""
     return sum(bool(c.raddr) and c.raddr.port == port for c in process.net_connections("tcp"))
 
 
-def test_each_reader_gets_its_own_row(server, addresses):
-    """200 parallel reads of different products through two workers each return the product that was asked for."""
-    listed = list(addresses.items())
-    answers = together(32, lambda n: [(name, ask(server.port, "GET", path)) for path, name in listed[n::32]])
-    flat = [(name, answer) for batch in answers for name, answer in batch]
+def test_concurrent_reads(server, products):
+    """200 concurrent reads through two workers each return the requested product."""
+    listed = list(products.items())
+    responses = together(32, lambda n: [(name, ask(server.port, "GET", path)) for path, name in listed[n::32]])
+    flat = [(name, response) for batch in responses for name, response in batch]
     assert len(flat) == PRODUCTS
-    assert [answer.json.get("name") for _, answer in flat] == [name for name, _ in flat]
+    assert [response.json.get("name") for _, response in flat] == [name for name, _ in flat]
 
 
-def test_each_worker_opens_its_own_connections(server, addresses, postgres, valkey):
-    """The master has no connection to Postgres or Valkey that a worker could have inherited; each worker has."""
+def test_connections_per_worker(server, products, postgres, valkey):
+    """Each worker has connections to Postgres and Valkey; the master has none to inherit."""
     master = psutil.Process(server.process.pid)
-    assert addresses
+    assert products
     together(16, lambda _: [ask(server.port, "GET", "/api/products") for _ in range(5)])
-    assert [peers(master, port) for port in (postgres.port, valkey.port)] == [0, 0]
+    assert [count_connections(master, port) for port in (postgres.port, valkey.port)] == [0, 0]
     for worker in master.children():
-        assert peers(worker, postgres.port) > 0
-        assert peers(worker, valkey.port) > 0
+        assert count_connections(worker, postgres.port) > 0
+        assert count_connections(worker, valkey.port) > 0

@@ -1,4 +1,4 @@
-"""SIGTERM: first "not ready", then no new requests, and every accepted one ends with its answer."""
+"""SIGTERM: the readiness probe fails first, then new connections; every accepted request gets its response."""
 
 import contextlib
 import signal
@@ -17,44 +17,44 @@ MERGE_PATCH = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
 
 @pytest.fixture
 def server(serve, postgres_url, valkey):
-    """A server that drains before it stops."""
+    """A server with a drain."""
     return serve(postgres_url, valkey.url, DRAIN_SECONDS=str(DRAIN), DB_TIMEOUT="10")
 
 
 @pytest.fixture
-def impatient(serve, postgres_url, valkey):
-    """A server that stops at once when it is told to."""
+def server_without_drain(serve, postgres_url, valkey):
+    """A server that stops at once."""
     return serve(postgres_url, valkey.url, DB_TIMEOUT="10")
 
 
 @pytest.fixture
 def auth(auth_for, postgres_url):
-    """The headers of a client that may do everything."""
+    """Headers of a client with all scopes."""
     return auth_for(postgres_url)
 
 
 @contextlib.contextmanager
 def row_locked(url, number):
-    """Hold the lock of one product during the block."""
+    """Lock one product's row during the block."""
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.cursor().execute("SELECT 1 FROM products WHERE id = %s FOR UPDATE", [number])
         yield
         connection.rollback()
 
 
-def waiting(postgres):
+def has_waiting_statement(postgres):
     """Whether a statement waits for a lock."""
     return postgres.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
 
 
 def readiness(server):
-    """Return the status and the word of readiness."""
-    answer = ask(server.port, "GET", "/health/ready")
-    return answer.status, answer.json["status"]
+    """Return the readiness probe's status code and status."""
+    response = ask(server.port, "GET", "/health/ready")
+    return response.status, response.json["status"]
 
 
-def test_draining_says_so_and_serves_on(server):
-    """After SIGTERM readiness answers 503 "draining" and all else 200 until the drain is over; the exit code is 0."""
+def test_drain(server):
+    """During the drain the readiness probe returns 503 and other requests 200; then the server exits with 0."""
     assert readiness(server) == (200, "ready")
     began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
@@ -66,31 +66,33 @@ def test_draining_says_so_and_serves_on(server):
     assert time.monotonic() - began > DRAIN - 0.1
 
 
-def test_a_request_in_flight_gets_its_answer(impatient, postgres, postgres_url, auth):
-    """A request that waits when the server is told to stop is answered as if nothing had happened."""
-    made = ask(impatient.port, "POST", "/api/products", product(), auth)
+def test_active_request(server_without_drain, postgres, postgres_url, auth):
+    """A request that is active at SIGTERM completes."""
+    created = ask(server_without_drain.port, "POST", "/api/products", product(), auth)
     with ThreadPoolExecutor(1) as pool:
-        with row_locked(postgres_url, made.json["id"]):
+        with row_locked(postgres_url, created.json["id"]):
             headers = auth | MERGE_PATCH
-            slow = pool.submit(ask, impatient.port, "PATCH", made.headers["Location"], {"price": 77}, headers)
-            wait_for(lambda: waiting(postgres))
-            impatient.process.send_signal(signal.SIGTERM)
-            wait_for(lambda: refused(impatient), pause=0.01)
+            slow = pool.submit(
+                ask, server_without_drain.port, "PATCH", created.headers["Location"], {"price": 77}, headers
+            )
+            wait_for(lambda: has_waiting_statement(postgres))
+            server_without_drain.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: is_refused(server_without_drain), pause=0.01)
             assert not slow.done()
         assert (slow.result().status, slow.result().json["price"]) == (200, 77)
-    assert impatient.process.wait(5) == 0
+    assert server_without_drain.process.wait(5) == 0
 
 
-def refused(server):
-    """Whether the server takes no new connections."""
+def is_refused(server):
+    """Whether the server refuses new connections."""
     try:
         return ask(server.port, "GET", "/health", timeout=0.5) is None
     except OSError:
         return True
 
 
-def test_a_second_signal_ends_the_wait(serve, postgres_url):
-    """Whoever does not want to wait for the drain sends SIGTERM again, and the exit code is 0."""
+def test_second_signal(serve, postgres_url):
+    """A second SIGTERM ends the drain; the server exits with 0."""
     server = serve(postgres_url, "redis://127.0.0.1:1", DRAIN_SECONDS="60")
     server.process.send_signal(signal.SIGTERM)
     wait_for(lambda: readiness(server) == (503, "draining"), pause=0.01)

@@ -1,4 +1,4 @@
-"""What only the real server shows: bodies in chunks, long request lines, heads without bodies."""
+"""Behaviour of the real server: chunked bodies, long request lines, HEAD."""
 
 import pytest
 
@@ -15,44 +15,44 @@ def server(serve, postgres_url, valkey):
 
 @pytest.fixture(scope="module")
 def auth(auth_for, postgres_url):
-    """The headers of a client that sends JSON."""
+    """Headers of an authorized client that sends JSON."""
     return auth_for(postgres_url) | {"Content-Type": "application/json"}
 
 
 def chunks(total, size=8192):
-    """Yield a JSON body of about TOTAL bytes; sent in chunks it has no Content-Length."""
+    """Yield a JSON body of about TOTAL bytes, to send without Content-Length."""
     yield b'{"sku": "CHUNKED", "name": "Chunked", "price": 1, "currency": "EUR", "description": "'
     for _ in range(total // size):
         yield b"x" * size
     yield b'"}'
 
 
-def test_a_chunked_body_over_the_limit(server, auth):
-    """A body that does not say how long it is answers 413 once it is over the limit, as a problem document."""
-    answer = ask(server.port, "POST", "/api/products", chunks(2 * LIMIT), auth)
-    assert (answer.status, answer.headers["Content-Type"]) == (413, "application/problem+json")
+def test_chunked_body_too_large(server, auth):
+    """A chunked body over the limit gets 413 with a problem document."""
+    response = ask(server.port, "POST", "/api/products", chunks(2 * LIMIT), auth)
+    assert (response.status, response.headers["Content-Type"]) == (413, "application/problem+json")
 
 
-def test_a_chunked_body_within_the_limit(server, auth):
-    """A body in chunks is read like any other: this one is whole, and its description too long."""
-    answer = ask(server.port, "POST", "/api/products", chunks(LIMIT // 2), auth)
-    assert (answer.status, answer.json["errors"][0]["field"]) == (422, "description")
+def test_chunked_body(server, auth):
+    """A chunked body within the limit is parsed: its description is too long."""
+    response = ask(server.port, "POST", "/api/products", chunks(LIMIT // 2), auth)
+    assert (response.status, response.json["errors"][0]["field"]) == (422, "description")
 
 
-def test_a_declared_body_over_the_limit(server, auth):
-    """A body that says it is too long answers 413."""
-    answer = ask(server.port, "POST", "/api/products", product(description="x" * 2 * LIMIT), auth)
-    assert answer.status == 413
+def test_content_length_too_large(server, auth):
+    """A Content-Length over the limit gets 413."""
+    response = ask(server.port, "POST", "/api/products", product(description="x" * 2 * LIMIT), auth)
+    assert response.status == 413
 
 
-def test_a_request_line_that_is_too_long(server):
-    """A request line over Gunicorn's limit is refused, and the server goes on."""
+def test_long_request_line(server):
+    """A request line over Gunicorn's limit gets 414, and the server continues."""
     assert ask(server.port, "GET", "/api/products?q=" + "a" * 9000).status == 414
     assert ask(server.port, "GET", "/health").status == 200
 
 
 def test_head(server):
-    """HEAD answers what GET answers, without the body, from the cache too."""
+    """HEAD returns the headers of GET without the body, from the cache too."""
     got = ask(server.port, "GET", "/api/products")
     head = ask(server.port, "HEAD", "/api/products")
     assert (head.status, head.body) == (200, b"")
@@ -60,12 +60,12 @@ def test_head(server):
     assert "hit" in head.cache
 
 
-def test_a_foreign_host_is_refused(server):
-    """A request for a name that is not trusted answers 400."""
+def test_untrusted_host(server):
+    """A request for an untrusted host gets 400."""
     assert ask(server.port, "GET", "/api/products", headers={"Host": "evil.example"}).status == 400
 
 
-def test_nothing_tells_the_version(server):
-    """No header tells which release of which server answers."""
-    answer = ask(server.port, "GET", "/health")
-    assert answer.headers["Server"] == "gunicorn"
+def test_server_header(server):
+    """The Server header has no version."""
+    response = ask(server.port, "GET", "/health")
+    assert response.headers["Server"] == "gunicorn"
