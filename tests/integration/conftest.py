@@ -1,4 +1,4 @@
-"""Servers for the whole run; a database, an application and a clean slate for each test."""
+"""Servers for the whole run, and for each test a database and an application without data."""
 
 import contextlib
 import itertools
@@ -21,40 +21,40 @@ from tests.support.integration.servers import Gunicorn, Valkey, temporary_folder
 
 TEMPLATE = "migrated"
 names = itertools.count(1)
-copies = []  # what fresh_database() has made: server and name of each
+copies = []  # server and name of each database that fresh_database() created
 
 
 @pytest.fixture(scope="session")
 def folder():
-    """A folder for all that the servers of this run write."""
+    """A folder for the files of all servers of this run."""
     with temporary_folder() as path:
         yield path
 
 
 @pytest.fixture(scope="session")
 def programs(folder):
-    """Postgres' programs, where its user can reach them."""
+    """Postgres' programs, in a folder that its user can read."""
     (folder / "programs").mkdir()
     return install_programs(folder / "programs")
 
 
 @pytest.fixture(scope="session")
 def postgres(folder, programs):
-    """A Postgres 18 with one migrated database, from which the others are copied."""
+    """A Postgres 18 with one migrated database, the template of the others."""
     with running_postgres(folder, programs) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def own_postgres(folder, programs):
-    """Another one, to be stopped and frozen."""
+    """A second server, for tests that stop or freeze it."""
     with running_postgres(folder, programs) as server:
         yield server
 
 
 @contextlib.contextmanager
 def running_postgres(folder, programs):
-    """Start a Postgres with a migrated database, and end it after the block."""
+    """Run a Postgres with a migrated database for the block."""
     home = folder / f"postgres-{next(names)}"
     home.mkdir()
     server = Postgres(home, programs).start()
@@ -66,7 +66,7 @@ def running_postgres(folder, programs):
 
 
 def prepared(server):
-    """Make what the tests copy from, and the role whose members must give a password."""
+    """Create the template database and the role whose members need a password."""
     server.sql("CREATE ROLE needs_password")
     server.sql(f"CREATE DATABASE {TEMPLATE}")
     migrate(server.url(TEMPLATE))
@@ -92,8 +92,8 @@ def sqlite_template(folder):
 def migrate(url):
     """Apply all migrations."""
     app = create_app("testing", {"TEST_DATABASE_URL": url})
-    done = app.test_cli_runner().invoke(args=["db", "upgrade"])
-    assert done.exit_code == 0, done.output
+    completed = app.test_cli_runner().invoke(args=["db", "upgrade"])
+    assert completed.exit_code == 0, completed.output
     dispose(app)
 
 
@@ -105,7 +105,7 @@ def dispose(app):
 
 
 def fresh_database(server):
-    """Copy the migrated database, and return the copy's URL; it is there until the module's end."""
+    """Copy the template database and return the copy's URL; the module's end drops it."""
     name = f"test_{next(names)}"
     server.sql(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY wal_log")
     copies.append((server, name))
@@ -113,8 +113,8 @@ def fresh_database(server):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def copies_dropped():
-    """Drop a module's databases with it: there are disks that take minutes to forget those of a whole run."""
+def _drop_copies():
+    """Drop a module's databases: on some disks, dropping those of a whole run at the end takes minutes."""
     yield
     while copies:
         server, name = copies.pop()
@@ -124,13 +124,13 @@ def copies_dropped():
 
 @pytest.fixture(scope="module")
 def postgres_url(postgres):
-    """A migrated database of this module's own on Postgres."""
+    """A migrated Postgres database for this module."""
     return fresh_database(postgres)
 
 
 @pytest.fixture(scope="module")
 def sqlite_url(folder, sqlite_template):
-    """A migrated SQLite file of this module's own."""
+    """A migrated SQLite file for this module."""
     path = folder / f"test-{next(names)}.db"
     shutil.copyfile(sqlite_template, path)
     return f"sqlite:///{path}"
@@ -138,13 +138,13 @@ def sqlite_url(folder, sqlite_template):
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def database_url(request):
-    """A migrated database of this module's own, once of each kind."""
+    """A migrated database for this module, once of each kind."""
     return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture(scope="module")
 def module_app(database_url):
-    """An application on the database."""
+    """An application with the module's database."""
     app = create_app("testing", {"TEST_DATABASE_URL": database_url})
     yield app
     dispose(app)
@@ -152,13 +152,13 @@ def module_app(database_url):
 
 @pytest.fixture
 def app(module_app):
-    """The application with an empty database and an empty cache."""
+    """The application, with an empty database and an empty cache."""
     wipe(module_app)
     return module_app
 
 
 def wipe(app):
-    """Empty the database and the cache."""
+    """Delete all rows and invalidate the cache."""
     with app.app_context():
         with db.engine.begin() as connection:
             for model in (IdempotencyKey, Product, ApiToken):
@@ -174,19 +174,19 @@ def client(app):
 
 @pytest.fixture
 def auth(app):
-    """The headers of a client that may do everything."""
+    """The headers of a client with every scope."""
     return new_token(app)
 
 
 def new_token(app, *scopes, lifetime=timedelta(days=1)):
-    """Make a token, by default for every scope, and return the header that carries it."""
+    """Create a token, by default with every scope, and return its header."""
     with app.app_context():
         return bearer(tokens.create(f"token-{next(names)}", scopes or ("products", "cache"), lifetime))
 
 
 @pytest.fixture(scope="module")
 def serve(folder):
-    """Start Gunicorn servers with the given environment; all are ended with the module."""
+    """Return a function that starts Gunicorn with these settings; the module's end stops the servers."""
     started = []
 
     def start(database_url, redis_url="", **environ):
@@ -201,7 +201,7 @@ def serve(folder):
 
 @pytest.fixture(scope="module")
 def auth_for():
-    """Make a token in the database of a server that runs, and return the header that carries it."""
+    """Return a function that creates a token in a running server's database and returns its header."""
 
     def make(database_url):
         app = create_app("testing", {"TEST_DATABASE_URL": database_url})

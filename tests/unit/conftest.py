@@ -99,8 +99,8 @@ def logged():
 
 
 @pytest.fixture
-def counted():
-    """Return a function that says what was counted in this test: the sum of a metric's series that have the labels."""
+def metric_value():
+    """Return a function that sums a metric's series with these labels, counted in this test."""
     registry.reset()
 
     def read(name, **labels):

@@ -69,7 +69,7 @@ def test_missing_entry_is_computed_once(threads, view):
     assert all(each.result().headers["Cache-Status"].endswith("; collapsed") for each in others)
 
 
-def test_stale_entry_is_served_meanwhile(threads, view, counted):
+def test_stale_entry_is_served_meanwhile(threads, view, metric_value):
     """A request that arrives while an expired entry is replaced gets the stale response without waiting."""
     cached_app = CachedApp(lambda: "old", LockRecordingStore(), ttl=0)
     cached_app.get()
@@ -81,7 +81,7 @@ def test_stale_entry_is_served_meanwhile(threads, view, counted):
     assert int(response.headers["Cache-Status"].removeprefix("app; hit; ttl=")) <= 0
     view.released.set()
     assert (first.result(10).text, cached_app.calls) == ("new", 2)
-    outcomes = [counted("cache_requests_total", outcome=outcome) for outcome in ("miss", "stale", "refresh")]
+    outcomes = [metric_value("cache_requests_total", outcome=outcome) for outcome in ("miss", "stale", "refresh")]
     assert outcomes == [1, 1, 1]
 
 

@@ -48,7 +48,7 @@ VIEWS = {
 
 
 @pytest.fixture
-def count_requests(app, counted):
+def count_requests(app, metric_value):
     """Return a function that requests a view and returns the counted requests: all, and those with the status."""
 
     def run(view, status, method="GET"):
@@ -56,49 +56,49 @@ def count_requests(app, counted):
         with contextlib.suppress(RuntimeError, SystemExit):  # the server handles them
             app.test_client().open("/view/7", method=method, buffered=True)
         labels = {"http_route": "/view/<int:number>", "http_response_status_code": status}
-        return counted(REQUESTS), counted(REQUESTS, **labels)
+        return metric_value(REQUESTS), metric_value(REQUESTS, **labels)
 
     return run
 
 
 @pytest.mark.parametrize(("view", "status"), VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_counted_once(count_requests, counted, view, status, method):
+def test_counted_once(count_requests, metric_value, view, status, method):
     """Whatever a view does, its request is counted once with its status and is no longer active."""
     if view is VIEWS["broken stream"][0] and method == "HEAD":
         status = "200"  # HEAD does not read the stream
     assert count_requests(view, status, method) == (1, 1)
-    assert counted("http_server_active_requests") == 0
+    assert metric_value("http_server_active_requests") == 0
 
 
 HOOKS = ["before_request", "after_request", "teardown_request"]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_failing_hook(app, counted, hook):
+def test_failing_hook(app, metric_value, hook):
     """A request whose hook raises an exception is counted as a 500."""
     getattr(app, hook)(lambda *_: 1 / 0)
     with contextlib.suppress(ZeroDivisionError):  # Flask handles an exception in all hooks but teardown_request
         app.test_client().get("/health", buffered=True)
-    assert counted(REQUESTS, http_route="/health", http_response_status_code="500") == counted(REQUESTS) == 1
-    assert counted("http_server_active_requests") == 0
+    assert metric_value(REQUESTS, http_route="/health", http_response_status_code="500") == metric_value(REQUESTS) == 1
+    assert metric_value("http_server_active_requests") == 0
 
 
-def test_untrusted_host(make_app, counted):
+def test_untrusted_host(make_app, metric_value):
     """A request for an untrusted host is counted without a route."""
     make_app(TRUSTED_HOSTS="shop.example").test_client().get("/health", headers={"Host": "evil.example"})
-    assert counted(REQUESTS, http_route="unmatched", http_response_status_code="400") == 1
+    assert metric_value(REQUESTS, http_route="unmatched", http_response_status_code="400") == 1
 
 
-def test_failing_application(counted):
+def test_failing_application(metric_value):
     """A failure outside Flask is counted."""
     application = MetricsMiddleware(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_wsgi_app(application, EnvironBuilder("/").get_environ())
-    assert counted(REQUESTS, http_route="unmatched", http_response_status_code="500") == 1
+    assert metric_value(REQUESTS, http_route="unmatched", http_response_status_code="500") == 1
 
 
-def test_label_cardinality(app, counted):
+def test_label_cardinality(app, metric_value):
     """Random paths and methods create no series: paths are not labels, and unknown methods share one value."""
     client = app.test_client()
     for word in map("".join, itertools.product("abc", repeat=4)):
@@ -106,7 +106,7 @@ def test_label_cardinality(app, counted):
         client.get(f"/{word}")
         client.get(f"/api/products/1.{word}")
         client.get(f"/static/{word}.css")
-    assert counted(REQUESTS) == 4 * 3**4
+    assert metric_value(REQUESTS) == 4 * 3**4
     assert list_series() == {
         ("_OTHER", "unmatched", "404"),
         ("GET", "unmatched", "404"),
@@ -124,12 +124,12 @@ def list_series():
 class Server:
     """Reads a response as Gunicorn does, and notes the number of counted requests before each send."""
 
-    def __init__(self, counted):
-        self.counted, self.counts = counted, []
+    def __init__(self, metric_value):
+        self.metric_value, self.counts = metric_value, []
 
     def note_count(self):
         """Append the number of counted requests."""
-        self.counts.append(int(self.counted(REQUESTS) or 0))
+        self.counts.append(int(self.metric_value(REQUESTS) or 0))
 
     def read(self, headers, parts, *, limit=None):
         """Run an application that returns these parts, and read up to LIMIT of them."""
@@ -159,17 +159,17 @@ RESPONSES = {
 
 
 @pytest.mark.parametrize(("headers", "parts", "counts"), RESPONSES.values(), ids=RESPONSES)
-def test_moment_of_counting(counted, headers, parts, counts):
+def test_moment_of_counting(metric_value, headers, parts, counts):
     """A request is counted before the part that completes its response is sent, and after the parts before it."""
-    assert Server(counted).read(headers, parts) == counts
+    assert Server(metric_value).read(headers, parts) == counts
 
 
-def test_client_disconnect(counted):
+def test_client_disconnect(metric_value):
     """A response that is not read to its end is counted when the server closes it."""
-    assert Server(counted).read([("Content-Length", "2")], [b"a", b"b"], limit=1) == [0, 0, 1]
+    assert Server(metric_value).read([("Content-Length", "2")], [b"a", b"b"], limit=1) == [0, 0, 1]
 
 
-def test_active_requests(app, counted):
+def test_active_requests(app, metric_value):
     """A request is active while its view runs."""
-    app.add_url_rule("/now", "now", lambda: str(counted("http_server_active_requests")))
+    app.add_url_rule("/now", "now", lambda: str(metric_value("http_server_active_requests")))
     assert app.test_client().get("/now").text == "1.0"

@@ -93,48 +93,48 @@ def test_strict_environments(environment):
         metrics.increment("x")
 
 
-def test_metrics_off(counted):
+def test_metrics_off(metric_value):
     """METRICS=off disables recording, checks and the endpoint."""
     app = create_app("testing", {"METRICS": "off"})
     metrics.increment("x")
     assert app.test_client().get("/metrics").status_code == 404
-    assert counted("http_server_request_duration_seconds_count") is None
+    assert metric_value("http_server_request_duration_seconds_count") is None
 
 
-def test_known_series_start_at_zero(counted):
+def test_known_series_start_at_zero(metric_value):
     """Series with declared label values exist before their first event."""
-    assert counted("backend_errors_total", backend="redis", error_type="timeout") == 0
-    assert counted(CACHE, outcome="stale") == 0
-    assert counted("db_client_connection_count", state="idle") == 0
+    assert metric_value("backend_errors_total", backend="redis", error_type="timeout") == 0
+    assert metric_value(CACHE, outcome="stale") == 0
+    assert metric_value("db_client_connection_count", state="idle") == 0
 
 
-def test_ttl(counted, monkeypatch):
+def test_ttl(metric_value, monkeypatch):
     """A gauge with a TTL returns to 0 after it, or when it is set to 0."""
     now = [1000.0]
     monkeypatch.setattr(metrics.time, "monotonic", lambda: now[0])
     metrics.set_gauge("circuit_breaker_open", 1, backend="redis")
     now[0] += 59
-    assert counted("circuit_breaker_open", backend="redis") == 1
+    assert metric_value("circuit_breaker_open", backend="redis") == 1
     metrics.set_gauge("circuit_breaker_open", 1, backend="postgres")
     now[0] += 2
-    assert counted("circuit_breaker_open", backend="redis") == 0
-    assert counted("circuit_breaker_open", backend="postgres") == 1
+    assert metric_value("circuit_breaker_open", backend="redis") == 0
+    assert metric_value("circuit_breaker_open", backend="postgres") == 1
     metrics.set_gauge("circuit_breaker_open", 0, backend="postgres")
-    assert counted("circuit_breaker_open", backend="postgres") == 0
+    assert metric_value("circuit_breaker_open", backend="postgres") == 0
 
 
-def test_callback(counted):
+def test_callback(metric_value):
     """A callback gauge is omitted while its value is unknown."""
     metrics.set_callback("gunicorn_backlog", lambda: None)
-    assert counted("gunicorn_backlog") is None
+    assert metric_value("gunicorn_backlog") is None
     metrics.set_callback("gunicorn_backlog", lambda: 3.0)
-    assert counted("gunicorn_backlog") == 3
+    assert metric_value("gunicorn_backlog") == 3
 
 
-def test_release_info(counted):
+def test_release_info(metric_value):
     """release_info has the release and the environment as labels."""
     create_app("testing", {"RELEASE": "abc"})
-    assert counted("release_info", release="abc", environment="testing") == 1
+    assert metric_value("release_info", release="abc", environment="testing") == 1
 
 
 def test_names():

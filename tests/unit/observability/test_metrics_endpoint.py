@@ -38,13 +38,13 @@ def test_other_methods(site, method):
     assert site.test_client().open("/metrics", method=method, headers={"Host": "shop.example"}).status_code == 404
 
 
-def test_scrape_is_not_recorded(site, counted, logged):
+def test_scrape_is_not_recorded(site, metric_value, logged):
     """A scrape is neither logged nor counted, and not an active request."""
     log = logged()
     text = site.test_client().get("/metrics").text
     assert "http_server_active_requests 0.0" in text
     assert log.lines == []
-    assert counted("http_server_request_duration_seconds_count") is None
+    assert metric_value("http_server_request_duration_seconds_count") is None
 
 
 def test_not_in_openapi(site):
