@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask, numbers, product, together
+from tests.support.integration.client import numbers, product, send_request, together
 
 CLIENTS = 32
 
@@ -28,7 +28,7 @@ def auth(auth_for, postgres_url):
 @pytest.fixture
 def created(pair, auth):
     """A product with the price 0."""
-    return ask(pair[0].port, "POST", "/api/products", product(price=0), auth)
+    return send_request(pair[0].port, "POST", "/api/products", product(price=0), auth)
 
 
 def port_of(pair, number):
@@ -55,7 +55,7 @@ def locked(url, statement):
 def test_concurrent_idempotency_key(pair, auth):
     """One Idempotency-Key in 32 concurrent requests to two servers creates one product; all get the same response."""
     body, headers = product(), auth | {"Idempotency-Key": f"key-{next(numbers)}"}
-    responses = together(CLIENTS, lambda n: ask(port_of(pair, n), "POST", "/api/products", body, headers))
+    responses = together(CLIENTS, lambda n: send_request(port_of(pair, n), "POST", "/api/products", body, headers))
     assert {response.status for response in responses} == {201}
     assert len({(response.body, response.headers["ETag"], response.headers["Location"]) for response in responses}) == 1
     assert sum("Idempotent-Replayed" not in response.headers for response in responses) == 1
@@ -64,7 +64,7 @@ def test_concurrent_idempotency_key(pair, auth):
 def test_concurrent_sku(pair, auth):
     """Of 32 concurrent requests with the same SKU one gets 201 and all others 409."""
     body = product()
-    responses = together(CLIENTS, lambda n: ask(port_of(pair, n), "POST", "/api/products", body, auth))
+    responses = together(CLIENTS, lambda n: send_request(port_of(pair, n), "POST", "/api/products", body, auth))
     assert sorted(response.status for response in responses) == [201] + [409] * (CLIENTS - 1)
 
 
@@ -73,13 +73,13 @@ def test_no_lost_update(pair, auth, created):
     path = created.headers["Location"]
 
     def add_one(number):
-        read = ask(port_of(pair, number), "GET", path)
+        read = send_request(port_of(pair, number), "GET", path)
         headers = auth | {"If-Match": read.headers["ETag"], "Content-Type": "application/merge-patch+json"}
         body = {"price": read.json["price"] + 1}
-        return ask(port_of(pair, number // 2), "PATCH", path, body, headers).status
+        return send_request(port_of(pair, number // 2), "PATCH", path, body, headers).status
 
     statuses = [status for _ in range(4) for status in together(CLIENTS, add_one)]
-    final = ask(pair[0].port, "GET", path).json
+    final = send_request(pair[0].port, "GET", path).json
     assert set(statuses) == {200, 412}
     assert final["price"] == final["version"] - 1 == statuses.count(200)
 
@@ -97,7 +97,7 @@ def send_while_locked(pair, url, path):
     """Send requests from all clients while the table is locked; release the lock when all are connected."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         with locked(url, "LOCK products IN ACCESS EXCLUSIVE MODE"):
-            futures = [pool.submit(ask, port_of(pair, number), "GET", path) for number in range(CLIENTS)]
+            futures = [pool.submit(send_request, port_of(pair, number), "GET", path) for number in range(CLIENTS)]
             wait_for(lambda: sum(map(accepted, pair)) == CLIENTS, seconds=1.5, pause=0.01)
         return [future.result() for future in futures]
 
@@ -109,7 +109,7 @@ def test_invalidation_across_servers(pair, auth, created):
     hits = 0
     for number in range(1, 201):
         writer, reader = port_of(pair, number), port_of(pair, number + 1)
-        hits += "hit" in ask(reader, "GET", path).cache
-        ask(writer, "PATCH", created.headers["Location"], {"price": number}, headers)
-        assert [item["price"] for item in ask(reader, "GET", path).json["items"]] == [number]
+        hits += "hit" in send_request(reader, "GET", path).cache
+        send_request(writer, "PATCH", created.headers["Location"], {"price": number}, headers)
+        assert [item["price"] for item in send_request(reader, "GET", path).json["items"]] == [number]
     assert hits > 0

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask, numbers, product, together
+from tests.support.integration.client import numbers, product, send_request, together
 
 MAX_SECONDS = 0.5
 TIMED_OUT = 0.2  # seconds; a slower response waited for Valkey
@@ -44,7 +44,7 @@ def stopped(valkey):
 
 def get(server, path="/api/products"):
     """Send a GET request, by default for a cached list."""
-    return ask(server.port, "GET", path)
+    return send_request(server.port, "GET", path)
 
 
 def is_cached(server):
@@ -71,7 +71,7 @@ def test_readiness_when_stopped(server, stopped):  # noqa: ARG001
 def test_cache_resource_when_stopped(server, auth, stopped):  # noqa: ARG001
     """With Valkey stopped, /cache returns 503 with Retry-After."""
     for method in ("GET", "DELETE"):
-        response = ask(server.port, method, "/cache", headers=auth)
+        response = send_request(server.port, method, "/cache", headers=auth)
         assert (response.status, response.headers["Retry-After"]) == (503, "2")
 
 
@@ -127,7 +127,7 @@ def test_concurrent_clients_when_frozen(server, valkey):
 def shown(server, other, auth):
     """A product that both servers have in a cached list: its path, and a function that requests the list."""
     name = f"Shown {next(numbers)}"
-    created = ask(server.port, "POST", "/api/products", product(name=name), auth)
+    created = send_request(server.port, "POST", "/api/products", product(name=name), auth)
     path = f"/api/products?q={name.replace(' ', '+')}"
     wait_for(lambda: "hit" in get(server, path).cache and "hit" in get(other, path).cache)
     return created.headers["Location"], lambda server: get(server, path)
@@ -143,7 +143,7 @@ def test_write_when_stopped(server, other, valkey, auth, shown):
     """A write while Valkey is stopped is visible on every server at once, and after Valkey is back."""
     path, show = shown
     valkey.stop()
-    assert ask(server.port, "PATCH", path, {"price": 7}, auth | MERGE_PATCH).status == 200
+    assert send_request(server.port, "PATCH", path, {"price": 7}, auth | MERGE_PATCH).status == 200
     assert prices(show, server, other) == [7, 7]
     valkey.start()
     assert prices(show, server, other) == [7, 7]
@@ -156,7 +156,7 @@ def test_write_when_frozen(server, other, valkey, auth, shown):
     with valkey.frozen():
         for _ in range(4):
             get(server, uncached_path())  # opens the circuit breaker, so that nothing waits in the socket
-        assert ask(server.port, "PATCH", path, {"price": 7}, auth | MERGE_PATCH).status == 200
+        assert send_request(server.port, "PATCH", path, {"price": 7}, auth | MERGE_PATCH).status == 200
         assert prices(show, server) == [7]
     wait_for(lambda: "bypass" not in show(server).cache, seconds=5)
     assert prices(show, server, other) == [7, 7]

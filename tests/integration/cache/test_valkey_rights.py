@@ -1,6 +1,6 @@
 """A Valkey user with few rights: the application caches as far as they allow."""
 
-from tests.support.integration.client import ask
+from tests.support.integration.client import send_request
 
 
 def test_no_right_to_subscribe(serve, postgres_url, valkey):
@@ -11,6 +11,6 @@ def test_no_right_to_subscribe(serve, postgres_url, valkey):
         rights = ("on", ">few-rights", "~cache:*", "resetchannels", "+@all")
         client.execute_command("ACL", "SETUSER", "few", *rights)
     server = serve(postgres_url, valkey.url.replace("redis://", "redis://few:few-rights@"))
-    responses = [ask(server.port, "GET", "/api/products?limit=7") for _ in range(3)]
+    responses = [send_request(server.port, "GET", "/api/products?limit=7") for _ in range(3)]
     assert [response.status for response in responses] == [200] * 3
     assert all("hit" in response.cache for response in responses[1:])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.conftest import fresh_database
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask, product, together
+from tests.support.integration.client import product, send_request, together
 
 MERGE_PATCH = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
 
@@ -36,7 +36,7 @@ def auth(auth_for, url):
 @pytest.fixture(scope="module")
 def existing(server, auth):
     """An existing product."""
-    return ask(server.port, "POST", "/api/products", product(), auth)
+    return send_request(server.port, "POST", "/api/products", product(), auth)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def recovered(server, own_postgres):
 
 def get(server, path="/api/products"):
     """Send GET, by default for the cached list."""
-    return ask(server.port, "GET", path)
+    return send_request(server.port, "GET", path)
 
 
 def is_unavailable(response, within):
@@ -69,7 +69,7 @@ def test_stopped(server, own_postgres, existing, auth):
     own_postgres.stop()
     for _ in range(5):
         assert is_unavailable(get(server, address), within=1)
-        assert is_unavailable(ask(server.port, "PATCH", address, {"price": 1}, auth | MERGE_PATCH), within=1)
+        assert is_unavailable(send_request(server.port, "PATCH", address, {"price": 1}, auth | MERGE_PATCH), within=1)
     assert (get(server).status, "hit" in get(server).cache) == (200, True)
     assert get(server, "/health").status == 200
     ready = get(server, "/health/ready")
@@ -88,7 +88,7 @@ def test_crash_under_writes(server, own_postgres, url, auth):
     acknowledged = []
 
     def write():
-        response = ask(server.port, "POST", "/api/products", product(name="Crash"), auth)
+        response = send_request(server.port, "POST", "/api/products", product(name="Crash"), auth)
         acknowledged.extend([response.json["sku"]] if response.status == 201 else [])
         return response.status
 
@@ -136,7 +136,7 @@ def test_restart_between_requests(server, own_postgres, existing, auth):
     with contextlib.suppress(AssertionError):
         wait_for(lambda: False, seconds=1.1)  # the pool does not ping a connection that was used within a second
     assert get(server, existing.headers["Location"]).status == 200
-    written = ask(server.port, "PATCH", existing.headers["Location"], {"price": 2}, auth | MERGE_PATCH)
+    written = send_request(server.port, "PATCH", existing.headers["Location"], {"price": 2}, auth | MERGE_PATCH)
     assert written.status == 200
 
 
@@ -190,5 +190,5 @@ def test_statement_timeout(server, url, existing, auth):
     """A write that waits for a lock until statement_timeout gets a 503."""
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.cursor().execute("SELECT 1 FROM products FOR UPDATE")
-        response = ask(server.port, "PATCH", existing.headers["Location"], {"price": 3}, auth | MERGE_PATCH)
+        response = send_request(server.port, "PATCH", existing.headers["Location"], {"price": 3}, auth | MERGE_PATCH)
     assert is_unavailable(response, within=3)

@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask, product
+from tests.support.integration.client import product, send_request
 
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -36,7 +36,7 @@ def test_a_waiting_statement_names_its_request(server, auth, postgres_url, metho
     with contextlib.closing(psycopg2.connect(postgres_url)) as holder:
         holder.cursor().execute("LOCK TABLE products IN ACCESS EXCLUSIVE MODE")
         body = product() if method == "POST" else None
-        request = threading.Thread(target=ask, args=(server.port, method, path, body, auth))
+        request = threading.Thread(target=send_request, args=(server.port, method, path, body, auth))
         request.start()
         (query,) = wait_for(lambda: waiting(holder), pause=0.01)
         holder.rollback()

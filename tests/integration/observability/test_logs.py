@@ -6,12 +6,14 @@ from collections import Counter
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask, together
+from tests.support.integration.client import send_request, together
 
 
 def send_requests(server):
     """Send 160 requests from eight threads, and return their ids."""
-    ids = together(8, lambda _: [ask(server.port, "GET", "/health").headers["X-Request-ID"] for _ in range(20)])
+    ids = together(
+        8, lambda _: [send_request(server.port, "GET", "/health").headers["X-Request-ID"] for _ in range(20)]
+    )
     return {request_id for of_thread in ids for request_id in of_thread}
 
 
@@ -45,7 +47,7 @@ def test_missing_folder_fails_no_request(serve, sqlite_url, valkey, tmp_path):
     server = serve(sqlite_url, valkey.url, **settings)
     (folder / "app.log").unlink()
     folder.rmdir()
-    assert [ask(server.port, "GET", "/health").status for _ in range(3)] == [200] * 3
+    assert [send_request(server.port, "GET", "/health").status for _ in range(3)] == [200] * 3
     wait_for(lambda: server.log.read_text().count("GET /health 200") >= 3)
     assert server.log.read_text().count("cannot write LOG_TO_FILE") == 1
 

@@ -13,7 +13,7 @@ import pytest
 from app.observability import multiprocess_metrics
 from tests.integration.api.test_concurrency import locked
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask
+from tests.support.integration.client import send_request
 from tests.support.integration.scrape import Scrape, directory, files, scrape, workers
 from tests.support.integration.servers import Valkey
 
@@ -46,14 +46,14 @@ def test_access(server):
     """Only direct requests get metrics, for any host; other paths require a trusted host."""
     assert scrape(server).each("release_info") == {("production", "r1"): 1}
     forwarded = {"X-Forwarded-For": "203.0.113.9"}
-    assert ask(server.port, "GET", "/metrics", headers=forwarded).status == 404
-    assert ask(server.port, "GET", "/health", headers={"Host": "10.0.0.7:8000"}).status == 400
+    assert send_request(server.port, "GET", "/metrics", headers=forwarded).status == 404
+    assert send_request(server.port, "GET", "/health", headers={"Host": "10.0.0.7:8000"}).status == 400
 
 
 def test_forwarded_path_variants(server):
     """No spelling of the path gives metrics to a forwarded request."""
     for path in ("/metrics", "//metrics", "/%6detrics", "/metrics?x=1", "/x/../metrics", "/metrics/"):
-        response = ask(server.port, "GET", path, headers={"X-Forwarded-For": "203.0.113.9"})
+        response = send_request(server.port, "GET", path, headers={"X-Forwarded-For": "203.0.113.9"})
         assert (response.status, b"http_server_request_duration" in response.body) in {
             (404, False),
             (308, False),
@@ -71,7 +71,7 @@ def test_scrape_is_not_recorded(server):
 def test_metrics_off(serve, postgres_url, valkey):
     """METRICS=off disables the endpoint, and creates no metrics directory."""
     server = serve(postgres_url, valkey.url, METRICS="off")
-    assert ask(server.port, "GET", "/metrics").status == 404
+    assert send_request(server.port, "GET", "/metrics").status == 404
     with pytest.raises(ValueError, match="not enough values"):
         directory(server)
 
@@ -79,7 +79,7 @@ def test_metrics_off(serve, postgres_url, valkey):
 def test_sum_over_workers(server):
     """Every worker reports the sum over all workers."""
     for _ in range(40):
-        ask(server.port, "GET", "/health")
+        send_request(server.port, "GET", "/health")
     sums = {scrape(server).sum(REQUESTS, http_route="/health") for _ in range(10)}
     assert len(sums) == 1
     assert sums.pop() >= 40
@@ -92,7 +92,7 @@ def test_exhausted_pool(server, postgres_url):
     wait_for(lambda: scrape(server).sum("db_client_connection_max") == limit)
     with ThreadPoolExecutor(len(paths)) as pool:
         with locked(postgres_url, "LOCK products IN ACCESS EXCLUSIVE MODE"):
-            waiting = [pool.submit(ask, server.port, "GET", path) for path in paths]
+            waiting = [pool.submit(send_request, server.port, "GET", path) for path in paths]
             wait_for(lambda: count_used(server) == limit)
         assert {future.result().status for future in waiting} == {404}
     wait_for(lambda: scrape(server).sum("http_server_active_requests") == 0)  # a client may be ahead of its worker
@@ -113,7 +113,7 @@ def test_redis_unavailable(serve, postgres_url, folder):
     server = serve(postgres_url, cache.url)
     cache.kill()
     for _ in range(6):
-        assert ask(server.port, "GET", "/api/products").status == 200
+        assert send_request(server.port, "GET", "/api/products").status == 200
     seen = scrape(server)
     assert seen.sum("backend_errors_total", backend="redis", error_type="unavailable") >= 3
     assert seen.sum("backend_errors_total", backend="redis", error_type="circuit_open") >= 1
@@ -121,7 +121,9 @@ def test_redis_unavailable(serve, postgres_url, folder):
     assert seen.sum("cache_requests_total", outcome="bypass") == 6
     cache.start()
     try:
-        wait_for(lambda: ask(server.port, "GET", "/api/products") and not scrape(server).sum("circuit_breaker_open"))
+        wait_for(
+            lambda: send_request(server.port, "GET", "/api/products") and not scrape(server).sum("circuit_breaker_open")
+        )
     finally:
         cache.kill()
 
@@ -129,9 +131,9 @@ def test_redis_unavailable(serve, postgres_url, folder):
 def test_postgres_timeout(serve, own_postgres, valkey):
     """Database timeouts are counted, and so are the calls that the open circuit breaker rejects."""
     server = serve(own_postgres.url("migrated"), valkey.url, DB_TIMEOUT="0.2")
-    assert ask(server.port, "GET", "/api/products/1").status == 404
+    assert send_request(server.port, "GET", "/api/products/1").status == 404
     with own_postgres.frozen():
-        assert {ask(server.port, "GET", "/api/products/1").status for _ in range(4)} == {503}
+        assert {send_request(server.port, "GET", "/api/products/1").status for _ in range(4)} == {503}
         seen = scrape(server)
     errors = seen.each("backend_errors_total")
     assert errors["postgres", "timeout"] + errors["postgres", "unavailable"] >= 1

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask
+from tests.support.integration.client import send_request
 from tests.support.integration.scrape import files, scrape, workers
 
 CLIENTS = 8
@@ -45,7 +45,7 @@ class Clients:
             count += 1
             path = list(PATHS)[count % len(PATHS)]
             try:
-                response = ask(self.server.port, "GET", path)
+                response = send_request(self.server.port, "GET", path)
             except Exception:  # noqa: BLE001 - any exception means that there is no response
                 self.failed.append(path)
             else:

@@ -8,7 +8,7 @@ from http.client import IncompleteRead
 import pytest
 
 from tests.support.helpers import ROOT, wait_for
-from tests.support.integration.client import ask
+from tests.support.integration.client import send_request
 
 SITE = "tests/support/integration/failing_site.py"
 WAYS = re.findall(r"^def (\w+)\(\):", (ROOT / SITE).read_text(encoding="utf-8"), re.MULTILINE)[1:-1]
@@ -39,7 +39,7 @@ def logged(server):
     def during(act):
         start = len(server.log.read_text())
         act()
-        last_id = ask(server.port, "GET", "/health").headers["X-Request-ID"][:8]
+        last_id = send_request(server.port, "GET", "/health").headers["X-Request-ID"][:8]
         wait_for(lambda: last_id in server.log.read_text()[start:])
         return server.log.read_text()[start:]
 
@@ -48,7 +48,7 @@ def logged(server):
 
 def post(server, how):
     """Call a failing view, with secrets in the query, the body and headers."""
-    return ask(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", BODY, HEADERS)
+    return send_request(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", BODY, HEADERS)
 
 
 @pytest.mark.guarantee("No log line contains a secret, whatever fails")
@@ -62,7 +62,7 @@ def test_failure(server, logged, how):
 
 def test_failure_outside_flask(server, logged):
     """Gunicorn's line for a failure outside of Flask has the path and no query."""
-    log = logged(lambda: ask(server.port, "GET", f"/outside?token={CANARY}", headers=HEADERS))
+    log = logged(lambda: send_request(server.port, "GET", f"/outside?token={CANARY}", headers=HEADERS))
     assert CANARY not in log
     assert "Error handling request GET /outside?[redacted]" in log
     assert "RuntimeError: failed outside of Flask" in log
@@ -114,7 +114,7 @@ def send(server, data):
 @pytest.mark.parametrize("field", ["/a%0d%0aforged", "/%1b[2Kforged", "/a%22,%22level%22:%22forged"])
 def test_nothing_forges_a_line(server, logged, field):
     """A line break, an escape or a quote from a client neither starts a line nor ends a string."""
-    log = logged(lambda: ask(server.port, "GET", field))
+    log = logged(lambda: send_request(server.port, "GET", field))
     assert "\x1b" not in log
     assert [line for line in log.splitlines() if line.startswith("forged")] == []
     if log.startswith("{"):

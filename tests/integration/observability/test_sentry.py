@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.support.helpers import free_port, wait_for
-from tests.support.integration.client import ask, together
+from tests.support.integration.client import send_request, together
 from tests.support.integration.receiver import Receiver
 from tests.support.integration.servers import Gunicorn
 
@@ -54,7 +54,7 @@ def events(sentry):
 
 def fail(server, how="value_of_no_type"):
     """Send a request that fails, and return its id."""
-    response = ask(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", {"password": CANARY})
+    response = send_request(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", {"password": CANARY})
     assert response.status == 500
     return response.json["request_id"]
 
@@ -113,7 +113,7 @@ def test_sentry_outage(start, sentry, is_down):
     for _ in range(150):
         fail(server)
     memory = worker.memory_info().rss
-    times = [ask(server.port, "POST", "/fail/address", {"password": CANARY}).seconds for _ in range(200)]
+    times = [send_request(server.port, "POST", "/fail/address", {"password": CANARY}).seconds for _ in range(200)]
     assert sorted(times)[len(times) // 2] < 0.1
     assert max(times) < 1
     assert worker.memory_info().rss - memory < 8 * 2**20

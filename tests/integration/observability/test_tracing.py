@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.support.helpers import free_port, wait_for
-from tests.support.integration.client import ask, product, together
+from tests.support.integration.client import product, send_request, together
 from tests.support.integration.receiver import Receiver
 from tests.support.integration.servers import Gunicorn
 
@@ -83,8 +83,8 @@ def attributes(span):
 def test_one_trace(server, collector, auth):
     """An uncached list is one trace with the request id; SQL and Redis spans are children of the request."""
     headers = TRACEPARENT | auth
-    assert ask(server.port, "POST", "/api/products", product(), headers).status == 201
-    response = ask(
+    assert send_request(server.port, "POST", "/api/products", product(), headers).status == 201
+    response = send_request(
         server.port,
         "GET",
         "/api/products?limit=3&q=mug",
@@ -103,7 +103,7 @@ def test_one_trace(server, collector, auth):
 
 def test_resource(server, collector):
     """A trace has the service name, release and environment."""
-    ask(server.port, "GET", "/api/docs")
+    send_request(server.port, "GET", "/api/docs")
     wait_for(lambda: spans(collector))
     (first, *_) = ExportTraceServiceRequest.FromString(collector.got[0][1]).resource_spans
     named = {pair.key: pair.value.string_value for pair in first.resource.attributes}
@@ -115,25 +115,23 @@ def test_resource(server, collector):
 
 def test_without_traceparent(server, collector):
     """Without traceparent and X-Request-ID the request id is the trace id."""
-    request_id = ask(server.port, "GET", "/api/docs").headers["X-Request-ID"]
+    request_id = send_request(server.port, "GET", "/api/docs").headers["X-Request-ID"]
     request, _ = complete_trace(collector, request_id)
     assert request.parent_span_id == b""
 
 
-def test_different_ids(server, collector):
-    """When the proxy sends a trace id and another request id, each line of the request has both."""
-    trace_id = "0af7651916cd43dd8448eb211c80319c"
-    ask(
-        server.port,
-        "GET",
-        "/api/docs",
-        headers={"X-Request-ID": "from-the-proxy", "traceparent": f"00-{trace_id}-{PARENT}-01"},
-    )
+@pytest.mark.parametrize(
+    ("request_id", "trace_id"),
+    [("from-the-proxy", f"{1:032x}"), (f"{2:032x}", f"{2:032x}")],
+    ids=["different", "equal"],
+)
+def test_two_ids_in_a_line(server, collector, request_id, trace_id):
+    """When the proxy sends a trace id and a request id, equal or not, each line of the request has both."""
+    headers = {"X-Request-ID": request_id, "traceparent": f"00-{trace_id}-{PARENT}-01"}
+    send_request(server.port, "GET", "/api/docs", headers=headers)
     complete_trace(collector, trace_id)
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    (line,) = [line for line in lines if line["request_id"] == "from-the-proxy"]
-    assert line["trace_id"] == trace_id
-    assert {line["trace_id"] for line in lines if line["request_id"] == ID} == {ID}
+    assert {line["trace_id"] for line in lines if line["request_id"] == request_id} == {trace_id}
 
 
 @pytest.mark.guarantee("No span contains a query string, a header, a parameter value or a client address")
@@ -146,7 +144,7 @@ def test_no_secret(server, collector, how):
         "User-Agent": CANARY,
         "X-Forwarded-For": "203.0.113.9",
     }
-    response = ask(
+    response = send_request(
         server.port,
         "POST",
         f"/fail/{how}?token={CANARY}",
@@ -162,15 +160,15 @@ def test_no_secret(server, collector, how):
 
 def test_unmatched_path(server, collector):
     """The span of an unmatched request has no path, so that names are limited."""
-    request, _ = complete_trace(collector, ask(server.port, "GET", "/nowhere/1").headers["X-Request-ID"])
+    request, _ = complete_trace(collector, send_request(server.port, "GET", "/nowhere/1").headers["X-Request-ID"])
     assert (request.name, attributes(request)) == ("GET", {"http.method": "GET", "http.status_code": 404})
 
 
 def test_health_is_not_traced(server, collector):
     """Neither a health check nor its statements and commands are traced."""
-    ids = [ask(server.port, "GET", path).headers["X-Request-ID"] for path in ("/health", "/health/ready")]
-    assert ask(server.port, "GET", "/metrics").status == 200  # without an id, as it is not logged
-    last_id = ask(server.port, "GET", "/api/docs").headers["X-Request-ID"]
+    ids = [send_request(server.port, "GET", path).headers["X-Request-ID"] for path in ("/health", "/health/ready")]
+    assert send_request(server.port, "GET", "/metrics").status == 200  # without an id, as it is not logged
+    last_id = send_request(server.port, "GET", "/api/docs").headers["X-Request-ID"]
     complete_trace(collector, last_id)
     assert [span for request_id in ids for span in spans(collector, request_id)] == []
     assert [span.name for span in spans(collector) if "/metrics" in span.name] == []
@@ -179,7 +177,7 @@ def test_health_is_not_traced(server, collector):
 
 def test_untrusted_host(server, collector):
     """A request for an untrusted host gets 400, traced too."""
-    response = ask(server.port, "GET", "/api/products", headers={"Host": "evil.example"})
+    response = send_request(server.port, "GET", "/api/products", headers={"Host": "evil.example"})
     assert response.status == 400
     assert attributes(complete_trace(collector, response.headers["X-Request-ID"])[0])["http.status_code"] == 400
 
@@ -188,7 +186,7 @@ def test_untrusted_traceparent(start, collector):
     """Without a trusted proxy the traceparent header is ignored."""
     server = start(collector.port, TRUSTED_PROXIES="0")
     foreign = "11111111111111111111111111111111"
-    response = ask(server.port, "GET", "/api/docs", headers={"traceparent": f"00-{foreign}-{PARENT}-01"})
+    response = send_request(server.port, "GET", "/api/docs", headers={"traceparent": f"00-{foreign}-{PARENT}-01"})
     request, _ = complete_trace(collector, response.headers["X-Request-ID"])
     assert request.parent_span_id == b""
     assert spans(collector, foreign) == []
@@ -197,7 +195,7 @@ def test_untrusted_traceparent(start, collector):
 def test_sampling(start, collector):
     """With traceidratio that share of the requests is traced, each completely or not at all."""
     server = start(collector.port, OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.5")
-    ids = [ask(server.port, "GET", "/api/products?limit=1").headers["X-Request-ID"] for _ in range(60)]
+    ids = [send_request(server.port, "GET", "/api/products?limit=1").headers["X-Request-ID"] for _ in range(60)]
     assert server.stop() == 0
     traced = [request_id for request_id in ids if spans(collector, request_id)]
     assert 10 < len(traced) < 50
@@ -208,7 +206,9 @@ def test_sampling(start, collector):
 def test_stop_sends_queued_spans(start, collector):
     """Queued spans of both workers are sent before the server stops."""
     server = start(collector.port, OTEL_BSP_SCHEDULE_DELAY="60000")
-    requests = together(8, lambda _: [ask(server.port, "GET", "/api/docs").headers["X-Request-ID"] for _ in range(5)])
+    requests = together(
+        8, lambda _: [send_request(server.port, "GET", "/api/docs").headers["X-Request-ID"] for _ in range(5)]
+    )
     assert server.stop() == 0
     assert [request_id for ids in requests for request_id in ids if not spans(collector, request_id)] == []
 
@@ -221,9 +221,9 @@ def test_collector_outage(start, collector, is_down):
     try:
         server = start(free_port() if is_down else collector.port, WEB_CONCURRENCY="1")
         worker = psutil.Process(server.process.pid).children()[0]
-        [ask(server.port, "GET", "/api/products") for _ in range(300)]
+        [send_request(server.port, "GET", "/api/products") for _ in range(300)]
         memory = worker.memory_info().rss
-        times = [ask(server.port, "GET", "/api/products").seconds for _ in range(300)]
+        times = [send_request(server.port, "GET", "/api/products").seconds for _ in range(300)]
         assert sorted(times)[len(times) // 2] < 0.1
         assert max(times) < 1
         assert worker.memory_info().rss - memory < 8 * 2**20

@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from tests.support.integration.client import ask, product, together
+from tests.support.integration.client import product, send_request, together
 
 PRODUCTS = 200
 
@@ -18,7 +18,9 @@ def server(serve, postgres_url, valkey):
 def products(server, auth_for, postgres_url):
     """The products' URLs and names."""
     auth = auth_for(postgres_url)
-    batches = together(8, lambda _: [ask(server.port, "POST", "/api/products", product(), auth) for _ in range(25)])
+    batches = together(
+        8, lambda _: [send_request(server.port, "POST", "/api/products", product(), auth) for _ in range(25)]
+    )
     return {response.headers["Location"]: response.json["name"] for batch in batches for response in batch}
 
 
@@ -30,7 +32,7 @@ def count_connections(process, port):
 def test_concurrent_reads(server, products):
     """200 concurrent reads through two workers each return the requested product."""
     listed = list(products.items())
-    responses = together(32, lambda n: [(name, ask(server.port, "GET", path)) for path, name in listed[n::32]])
+    responses = together(32, lambda n: [(name, send_request(server.port, "GET", path)) for path, name in listed[n::32]])
     flat = [(name, response) for batch in responses for name, response in batch]
     assert len(flat) == PRODUCTS
     assert [response.json.get("name") for _, response in flat] == [name for name, _ in flat]
@@ -40,7 +42,7 @@ def test_connections_per_worker(server, products, postgres, valkey):
     """Each worker has connections to Postgres and Valkey; the master has none to inherit."""
     master = psutil.Process(server.process.pid)
     assert products
-    together(16, lambda _: [ask(server.port, "GET", "/api/products") for _ in range(5)])
+    together(16, lambda _: [send_request(server.port, "GET", "/api/products") for _ in range(5)])
     assert [count_connections(master, port) for port in (postgres.port, valkey.port)] == [0, 0]
     for worker in master.children():
         assert count_connections(worker, postgres.port) > 0

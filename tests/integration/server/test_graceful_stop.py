@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from tests.support.helpers import wait_for
-from tests.support.integration.client import ask, product
+from tests.support.integration.client import product, send_request
 
 DRAIN = 2  # seconds
 MERGE_PATCH = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
@@ -49,7 +49,7 @@ def has_waiting_statement(postgres):
 
 def readiness(server):
     """Return the readiness probe's status code and status."""
-    response = ask(server.port, "GET", "/health/ready")
+    response = send_request(server.port, "GET", "/health/ready")
     return response.status, response.json["status"]
 
 
@@ -60,20 +60,20 @@ def test_drain(server):
     server.process.send_signal(signal.SIGTERM)
     wait_for(lambda: readiness(server) == (503, "draining"), seconds=DRAIN, pause=0.01)
     while time.monotonic() < began + DRAIN - 0.3:
-        assert ask(server.port, "GET", "/api/products").status == 200
-        assert ask(server.port, "GET", "/health").status == 200
+        assert send_request(server.port, "GET", "/api/products").status == 200
+        assert send_request(server.port, "GET", "/health").status == 200
     assert server.process.wait(5) == 0
     assert time.monotonic() - began > DRAIN - 0.1
 
 
 def test_active_request(server_without_drain, postgres, postgres_url, auth):
     """A request that is active at SIGTERM completes."""
-    created = ask(server_without_drain.port, "POST", "/api/products", product(), auth)
+    created = send_request(server_without_drain.port, "POST", "/api/products", product(), auth)
     with ThreadPoolExecutor(1) as pool:
         with row_locked(postgres_url, created.json["id"]):
             headers = auth | MERGE_PATCH
             slow = pool.submit(
-                ask, server_without_drain.port, "PATCH", created.headers["Location"], {"price": 77}, headers
+                send_request, server_without_drain.port, "PATCH", created.headers["Location"], {"price": 77}, headers
             )
             wait_for(lambda: has_waiting_statement(postgres))
             server_without_drain.process.send_signal(signal.SIGTERM)
@@ -86,7 +86,7 @@ def test_active_request(server_without_drain, postgres, postgres_url, auth):
 def is_refused(server):
     """Whether the server refuses new connections."""
     try:
-        return ask(server.port, "GET", "/health", timeout=0.5) is None
+        return send_request(server.port, "GET", "/health", timeout=0.5) is None
     except OSError:
         return True
 

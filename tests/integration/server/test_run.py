@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.support.helpers import ROOT, free_port, wait_for
-from tests.support.integration.client import ask
+from tests.support.integration.client import send_request
 
 REQUIRED = ("app", "migrations", "scripts", "config.py", "wsgi.py", "gunicorn.conf.py", ".flaskenv")
 
@@ -36,7 +36,7 @@ def running(project, **environ):
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            wait_for(lambda: ask(port, "GET", "/health").status == 200, seconds=30)
+            wait_for(lambda: send_request(port, "GET", "/health").status == 200, seconds=30)
             yield port
         finally:
             process.send_signal(signal.SIGTERM)
@@ -45,7 +45,7 @@ def running(project, **environ):
 
 def count_products(port):
     """Count the products of the first page."""
-    return len(ask(port, "GET", "/api/products?limit=100").json["items"])
+    return len(send_request(port, "GET", "/api/products?limit=100").json["items"])
 
 
 def test_first_and_second_run(project):

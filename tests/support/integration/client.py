@@ -32,7 +32,7 @@ class Response:
         return self.headers["Cache-Status"].removeprefix("app; ")
 
 
-def ask(
+def send_request(
     port: int,
     method: str,
     path: str,

@@ -32,7 +32,7 @@ class Postgres(Server):
         """Return the superuser's URL."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether it accepts queries."""
         return self.sql("SELECT 1") == [(1,)]
 

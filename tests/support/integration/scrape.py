@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.integration.client import ask
+from tests.support.integration.client import send_request
 
 
 class Scrape:
@@ -30,7 +30,7 @@ class Scrape:
 
 def scrape(server):
     """Scrape as Prometheus does, by the container's IP address."""
-    response = ask(server.port, "GET", "/metrics", headers={"Host": "10.0.0.7:8000"})
+    response = send_request(server.port, "GET", "/metrics", headers={"Host": "10.0.0.7:8000"})
     assert response.status == 200, response
     return Scrape(text_string_to_metric_families(response.body.decode()))
 

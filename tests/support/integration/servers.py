@@ -15,7 +15,7 @@ import psutil
 import redis
 
 from tests.support.helpers import ROOT, free_port, wait_for
-from tests.support.integration.client import ask
+from tests.support.integration.client import send_request
 
 SECRET = "an-integration-test-signs-0123456789-with-this"
 
@@ -37,7 +37,7 @@ class Server:
         """Return the command line."""
         raise NotImplementedError
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the server is ready."""
         raise NotImplementedError
 
@@ -52,7 +52,7 @@ class Server:
         """Start the process and wait until it is ready."""
         self.launch()
         try:
-            wait_for(self.answers, seconds=20, pause=0.02)
+            wait_for(self.is_ready, seconds=20, pause=0.02)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log.read_text()[-3000:]}") from None
         return self
@@ -115,7 +115,7 @@ class Valkey(Server):
         with contextlib.closing(redis.Redis.from_url(self.url, socket_timeout=5)) as client:
             yield client
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the server is ready."""
         with self.client() as client:
             return client.ping()
@@ -145,11 +145,11 @@ class Gunicorn(Server):
         """Return the command line."""
         return [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), self.site]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the server is ready."""
         if not self.running():
             raise AssertionError(f"exited with {self.process.returncode}")
-        return ask(self.port, "GET", "/health").status == 200
+        return send_request(self.port, "GET", "/health").status == 200
 
 
 def wheel(path: str) -> Path:
