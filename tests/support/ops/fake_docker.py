@@ -222,7 +222,7 @@ class FakeDocker:
 
     def _container(self, colour):
         image = self.colours[colour]
-        status = "running" if colour in self.running and not image.ends else "exited"
+        status = "running" if colour in self.running and not image.exits else "exited"
         state = {"Status": status, "ExitCode": 3}
         networks = {"shop_backend": {"IPAddress": "10.0.9.9"}, "shop_frontend": {"IPAddress": f"address-of-{colour}"}}
         name = f"/shop-web-{colour}-1"

@@ -9,8 +9,8 @@ class Image:
     """A fake image and the behaviour of its application."""
 
     commit: str
-    ends: bool = False
-    says: str = ""
+    exits: bool = False
+    reports: str = ""
     ready: int = 200
     api: int = 200
     pending: str = "[]"
@@ -32,5 +32,5 @@ class Image:
     def respond(self, path):
         """Return the status and body of a response."""
         if path == "/health/version":
-            return 200, json.dumps({"release": self.says or self.commit})
+            return 200, json.dumps({"release": self.reports or self.commit})
         return (self.ready if path == "/health/ready" else self.api), "{}"

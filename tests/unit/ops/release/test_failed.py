@@ -20,9 +20,9 @@ COMMANDS = {
     "ready": "docker inspect",
 }
 IMAGES = {
-    "web-blue exited with code 3": {"ends": True},
+    "web-blue exited with code 3": {"exits": True},
     "/health/ready of shop-web-blue-1 returned 503": {"ready": 503},
-    "It reports another release than second": {"says": "other"},
+    "It reports another release than second": {"reports": "other"},
     "/api/products of web-blue returned 500": {"api": 500},
 }
 VERIFIED = {"drain": ("[s]hutting down", 3), "stop": ("stop web-green", 0)}  # the reload queries the workers too
@@ -59,7 +59,7 @@ def test_broken_image(shop, capsys, seen):
 def test_last_lines(shop, capsys):
     """The output contains the last log lines of an application that is not ready."""
     with pytest.raises(OpsError):
-        shop.deploy(shop.fetched("second", ends=True))
+        shop.deploy(shop.fetched("second", exits=True))
     assert "no module named shop" in capsys.readouterr().out
 
 
@@ -166,7 +166,7 @@ def test_full_disk_at_the_undo(shop, monkeypatch, capsys):
 def test_next_good_deploy(shop):
     """After a failed deploy, the next one succeeds."""
     with pytest.raises(OpsError):
-        shop.deploy(shop.fetched("second", ends=True))
+        shop.deploy(shop.fetched("second", exits=True))
     shop.deploy(shop.fetched("third"))
     assert (shop.active_release, shop.running) == ("third", ["third"])
 

@@ -51,7 +51,7 @@ def test_kept_images():
 def test_failed_release(shop):
     """A release that was never active is removed by the next deploy."""
     with pytest.raises(OpsError):
-        shop.deploy(shop.fetched("broken", ends=True))
+        shop.deploy(shop.fetched("broken", exits=True))
     deploy(shop, "second")
     assert bundles(shop) == {"first", "second"}
 

@@ -188,7 +188,7 @@ def test_prune(shop, release):
 def test_failed_release(shop, release):
     """The files of a release that was never active are removed by the next deploy."""
     with pytest.raises(OpsError):
-        shop.deploy(release("broken", ends=True))
+        shop.deploy(release("broken", exits=True))
     assert served(shop) == {"broken"}
     shop.deploy(release("second"))
     assert served(shop) == {"second"}
