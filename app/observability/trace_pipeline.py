@@ -155,10 +155,13 @@ class AllowlistExporter(SpanExporter):
         self.deadline = math.inf
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Export the spans, unless the deadline for shutdown has passed."""
+        """Export the spans. During shutdown, drop them after the deadline or a failed export."""
         if time.monotonic() > self.deadline:
             return SpanExportResult.FAILURE
-        return self.exporter.export([_filter_span(span) for span in spans])
+        result = self.exporter.export([_filter_span(span) for span in spans])
+        if result is SpanExportResult.FAILURE and self.deadline < math.inf:
+            self.deadline = -math.inf
+        return result
 
     def shutdown(self) -> None:
         """Cancel retries."""

@@ -121,6 +121,15 @@ def test_untrusted_traceparent_is_ignored():
     assert trace_pipeline.NoOpPropagator().extract(carrier) == {}
 
 
+def test_shutdown_ends_after_failed_export(exported):
+    """During shutdown one failed export drops the remaining spans: the collector is unavailable."""
+    exporter = trace_pipeline.AllowlistExporter(exported)
+    exporter.deadline = time.monotonic() + 60
+    exported.shutdown()  # it fails from now on
+    assert exporter.export([]) is SpanExportResult.FAILURE
+    assert exporter.deadline < time.monotonic()
+
+
 @pytest.mark.parametrize("sent", [0, 1])
 def test_shutdown_drops_late_spans(tracer, exported, sent):
     """During shutdown spans are exported until the deadline, and dropped after it."""
