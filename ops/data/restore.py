@@ -16,7 +16,7 @@ from ops.data.backups import Backup, Catalogue, format_time
 from ops.docker import commands, nginx
 from ops.errors import Interrupted, OpsError, PreconditionError
 from ops.progress import echo, step, wait_for
-from ops.release.recovery import exclusive
+from ops.release.pipeline import exclusive
 from ops.server import Server, disk
 
 STEP_SECONDS = 24 * 3600

@@ -11,7 +11,7 @@ from ops.data.restore import Plan
 from ops.docker import commands
 from ops.errors import Interrupted, OpsError, PreconditionError
 from ops.progress import step
-from ops.release.recovery import exclusive
+from ops.release.pipeline import exclusive
 from ops.server import Server
 
 DUMP_SECONDS = 24 * 3600

@@ -1,4 +1,4 @@
-"""Steps that start a release on the idle colour, wait until it is ready, and stop it."""
+"""The containers of a release: start the idle colour, wait until it is ready, stop it; remove one-off containers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ops.release.bundle import Release, has_image
 from ops.release.deployment import Deployment
 from ops.release.state import Traffic
 from ops.server import Server
+
+REMOVE_SECONDS = 60
 
 
 def start(deployment: Deployment) -> str:
@@ -83,3 +85,27 @@ def containers(server: Server, colour: str) -> list[dict[str, Any]]:
 def stop(server: Server, colour: str) -> None:
     """Stop a colour that gets no traffic."""
     server.runner.execute(server.compose.stop_colour(colour))
+
+
+def remove_one_offs(server: Server) -> None:
+    """Remove containers, such as migrations, that a command left running; raises OpsError if one stays."""
+    if left := _one_offs(server):
+        failure = "One-off containers were not removed"
+        server.runner.call(
+            f"remove the containers {' '.join(left)}", wait_for, lambda: _removed(server), REMOVE_SECONDS, failure
+        )
+
+
+def _one_offs(server: Server) -> list[str]:
+    return server.runner.query(commands.one_offs(server.name)).split()
+
+
+def _removed(server: Server) -> tuple[bool | None, str]:
+    left = _one_offs(server)
+    if not left:
+        return True, ""
+    try:
+        server.runner.execute(commands.remove_containers(left))
+    except OpsError as error:  # Docker itself removes a container that has just exited
+        return None, str(error)
+    return None, f"{len(left)} left"

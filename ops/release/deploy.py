@@ -8,7 +8,7 @@ from ops.release import bundle, history, pipeline, prune
 from ops.release.bundle import Release
 from ops.release.deployment import Deployment, DeployRequest
 from ops.release.history import digest
-from ops.release.recovery import exclusive
+from ops.release.pipeline import exclusive
 from ops.server import Server
 
 

@@ -1,22 +1,25 @@
 """The steps of a deploy as one list; rollback, canary, promote and abort are selections from it.
 
 A step that fails runs its undo, which covers the steps before it too. After a kill, the next command reads the journal
-and does the same from this list (recovery.py). From `record` on, all traffic is on the verified release: nothing is
-undone, and the next command finishes the rest.
+and does the same. From `record` on, all traffic is on the verified release: nothing is undone, and the next command
+finishes the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Callable
+from typing import Any, Callable
 
 from ops import progress
+from ops.data import database
 from ops.docker import nginx
-from ops.docker.one_offs import remove_one_offs
 from ops.errors import Interrupted, OpsError
+from ops.lock import locked
 from ops.progress import echo
-from ops.release import canary, colours, migrate, preflight, static_files, traffic
+from ops.release import canary, colours, migrate, preflight, state, static_files, traffic
 from ops.release.deployment import Deployment
 from ops.server import Server
 
@@ -51,6 +54,7 @@ STEPS = (
     Step("stop", traffic.stop_previous, is_verified=True),
     Step("abort", traffic.abort, undo=traffic.revert),
 )
+LOCK_SECONDS = 120
 BY_NAME = {step.name: step for step in STEPS}
 CUT_OVER = ("switch", "verify", "record", "drain", "stop")
 COMMANDS = {
@@ -115,7 +119,7 @@ def undo(deployment: Deployment) -> None:
     step = BY_NAME.get(deployment.journal.step)
     try:
         with progress.step("undo") as report:
-            remove_one_offs(deployment.server)
+            colours.remove_one_offs(deployment.server)
             (step.undo if step else nothing)(deployment)
             report.note = f"all traffic is on web-{deployment.journal.before}"
     except (OpsError, OSError) as error:
@@ -126,3 +130,54 @@ def _outcome(deployment: Deployment) -> str:
     if is_verified(deployment.journal.step):
         return f"All traffic is on {deployment.release.commit}, verified; the next command finishes the rest."
     return f"From outside, /health/version returns: {nginx.get_public(deployment.server, '/health/version')}"
+
+
+@contextlib.contextmanager
+def exclusive(server: Server, purpose: str) -> Iterator[None]:
+    """Hold the server's lock and recover from a killed command; SIGTERM and SIGHUP raise Interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # set by nohup
+        signal.signal(signal.SIGHUP, _interrupt)
+    with locked(server.lock_file, purpose, LOCK_SECONDS, server.lock_descriptor) as descriptor:
+        server.runner.inherit = (descriptor,)
+        recover(server)
+        yield
+
+
+def recover(server: Server) -> None:
+    """Finish or undo what a killed command left: one-off containers, the database's volume, the release."""
+    colours.remove_one_offs(server)
+    database.recover(server)
+    journal = state.read_journal(server.journal_file)
+    if journal:
+        recover_release(Deployment.from_journal(server, journal))
+
+
+def recover_release(deployment: Deployment) -> None:
+    """Finish a verified release; undo any other."""
+    journal = deployment.journal
+    verified = is_verified(journal.step)
+    active = journal.colour if verified else journal.before
+    with progress.step(
+        f"recover: {journal.command} of {journal.release} was interrupted at “{journal.step}”"
+    ) as report:
+        traffic.start_nginx(deployment.server, active)
+        if verified:
+            finish(deployment)
+        elif journal.step in BY_NAME:
+            BY_NAME[journal.step].undo(deployment)
+        report.note = f"all traffic is on web-{active}"
+    deployment.record_once("ok" if active == journal.colour else "interrupted", step=journal.step)
+    deployment.close()
+
+
+def finish(deployment: Deployment) -> None:
+    """Switch again, since nginx may have restarted meanwhile, and run the steps that are left."""
+    left = [name for name in CUT_OVER if is_verified(name)]
+    traffic.switch(deployment)
+    for name in left[left.index(deployment.journal.step) :]:
+        BY_NAME[name].action(deployment)
+
+
+def _interrupt(number: int, _frame: Any) -> None:
+    raise Interrupted(f"ops received {signal.Signals(number).name}.")

@@ -12,7 +12,7 @@ from ops.docker.nginx import Response
 from ops.release import canary, deploy, state
 from ops.release.bundle import MOUNTED, bundle_of
 from ops.release.deployment import CanaryPolicy, DeployRequest
-from ops.release.recovery import exclusive
+from ops.release.pipeline import exclusive
 from ops.server import FILE, Server, disk
 from tests.support.ops.fake_docker import SECRETS, FakeDocker, FakeRunner
 from tests.support.ops.fake_image import Image

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from ops.errors import Interrupted, OpsError
-from ops.release.recovery import exclusive
+from ops.release.pipeline import exclusive
 
 
 @pytest.mark.parametrize("step", ["preflight", "migrate", "start", "ready", "smoke", "switch", "verify"])
