@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from app import create_app
 from app.extensions import db
 from app.models import Product
-from tests.integration.conftest import dispose
+from tests.integration.conftest import dispose, fresh_database
 from tests.support.integration.client import bearer, product
 from tests.support.integration.servers import SECRET
 
@@ -102,9 +102,9 @@ def test_seed_invalidates_the_cached_list(client, flask):
     assert len(client.get("/api/products").json["items"]) == 3
 
 
-def test_seed_refuses_production(postgres_url):
+def test_seed_refuses_production(postgres):
     """`flask seed` refuses production without --force."""
-    environ = {"SECRET_KEY": SECRET, "TRUSTED_HOSTS": "localhost", "DATABASE_URL": postgres_url}
+    environ = {"SECRET_KEY": SECRET, "TRUSTED_HOSTS": "localhost", "DATABASE_URL": fresh_database(postgres)}
     environ["REDIS_URL"] = "redis://127.0.0.1:1"
     app = create_app("production", environ)
     refused = app.test_cli_runner().invoke(args=["seed", "--products", "2"])
