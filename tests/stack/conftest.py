@@ -101,7 +101,7 @@ def first_start(project):
         stack.compose("build", "--quiet")
         completed = stack.compose("up", "--detach", "--wait", check=False)
         paths = ("/health", "/health/ready", "/api/products")
-        responses = {path: stack.ask(path) for path in paths} if completed.returncode == 0 else {}
+        responses = {path: stack.request(path) for path in paths} if completed.returncode == 0 else {}
         yield SimpleNamespace(
             stack=stack, completed=completed, responses=responses, ps=stack.ps(), states=stack.states()
         )
@@ -140,7 +140,7 @@ def new_product(running, token):
 
     def create():
         product = {"sku": f"STACK-{next(numbers)}", "name": "Mug", "price": 100, "currency": "EUR"}
-        return running.ask("/api/products", "POST", json=product, token=token)
+        return running.request("/api/products", "POST", json=product, token=token)
 
     return create
 

@@ -122,18 +122,18 @@ def clients(site, readers=4, writers=2):
     seen, ended, token, numbers = [], threading.Event(), site.token(), itertools.count(1)
 
     def read():
-        return site.ask(new_list(), headers=PAST_NGINX)
+        return site.request(new_list(), headers=PAST_NGINX)
 
     def write():
         product = {"sku": f"FROZEN-{next(numbers)}", "name": "Mug", "price": 100, "currency": "EUR"}
-        return site.ask("/api/products", "POST", json=product, token=token)
+        return site.request("/api/products", "POST", json=product, token=token)
 
-    def loop(ask):
+    def loop(send):
         while not ended.wait(0.1):
             began = time.monotonic()
-            seen.append((began, ask()))
+            seen.append((began, send()))
 
-    threads = [threading.Thread(target=loop, args=(ask,)) for ask in [read] * readers + [write] * writers]
+    threads = [threading.Thread(target=loop, args=(send,)) for send in [read] * readers + [write] * writers]
     for thread in threads:
         thread.start()
     try:
@@ -241,7 +241,7 @@ def locked(site):
     """Yield the path of a product whose row is locked, and a token."""
     token = site.token()
     product = {"sku": f"LOCKED-{secrets.token_hex(4)}", "name": "Mug", "price": 100, "currency": "EUR"}
-    path = site.ask("/api/products", "POST", json=product, token=token).headers["Location"]
+    path = site.request("/api/products", "POST", json=product, token=token).headers["Location"]
     with site.psql() as session:
         session.stdin.write(f"BEGIN; SELECT 'locked' FROM products WHERE sku = '{product['sku']}' FOR UPDATE;\n")
         assert session.stdout.readline().strip() == "locked"
@@ -254,7 +254,7 @@ def test_statement_timeout_through_pgbouncer(site, locked):
     """Postgres applies the application's statement_timeout through PgBouncer."""
     path, token = locked
     headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
-    response = site.ask(path, "PATCH", json={"price": 1}, token=token, headers=headers)
+    response = site.request(path, "PATCH", json={"price": 1}, token=token, headers=headers)
     assert is_problem(response, 503)
     assert 1 < response.seconds < QUICK
     lines = site.compose("logs", "--no-log-prefix", f"web-{site.status()['active_colour']}").stdout.splitlines()
@@ -290,4 +290,4 @@ def test_pgbouncer_health_check(site):
     assert not site.is_healthy("pgbouncer")
     site.compose("start", "db")
     wait_for(lambda: site.is_healthy("pgbouncer"), seconds=60, pause=1)
-    wait_for(lambda: site.ask(new_list(), headers=PAST_NGINX).status == 200)
+    wait_for(lambda: site.request(new_list(), headers=PAST_NGINX).status == 200)

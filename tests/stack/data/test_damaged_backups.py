@@ -90,4 +90,4 @@ def test_live_database_is_untouched(data, paths, name):
         done = data.ops("restore", "--yes", *argv, check=False)
     assert (done.returncode, message in done.stdout, "Restored:" in done.stdout) == (1, True, False), done.stdout
     assert (volume(data), data.volumes()) == (before, volumes)
-    assert data.ask("/health/ready").status == 200
+    assert data.request("/health/ready").status == 200

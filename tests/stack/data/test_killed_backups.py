@@ -72,6 +72,6 @@ def test_killed_restores(data):
         kill_at(step, data.start_ops("restore", "--yes", start_new_session=True))
     data.ops("restore", "--yes")
     assert lost(data, writer) == []
-    assert data.ask("/api/products?limit=1", headers={"Cookie": "a=b"}).status == 200
+    assert data.request("/api/products?limit=1", headers={"Cookie": "a=b"}).status == 200
     kept = {entry[name] for entry in data.history() for name in ("volume", "replaced") if name in entry}
     assert data.volumes() <= kept | {volume(data)}

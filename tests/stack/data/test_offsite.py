@@ -122,7 +122,7 @@ def test_wrong_password(data):
         message = "secrets/restic_password is not the password of RESTIC_REPOSITORY"
         assert (done.returncode, message in done.stdout) == (1, True), done.stdout
         wait_for(lambda: message in offsite_status(data).get("error", ""), seconds=60)
-        assert data.ask("/api/products?limit=1").status == 200
+        assert data.request("/api/products?limit=1").status == 200
     finally:
         data.write_secret("restic_password", right)
         data.compose("up", "--detach", "--no-deps", "--force-recreate", "offsite-copy")

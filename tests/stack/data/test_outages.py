@@ -22,10 +22,10 @@ def clients(stack, token, path):
 
     def loop(path, method, **options):
         while not ended.wait(0.1):
-            response = stack.ask(path, method, **options)
+            response = stack.request(path, method, **options)
             seen.append((path, response.status, response.seconds))
 
-    known = {name: stack.ask(path).json[name] for name in ("sku", "name", "price", "currency")}
+    known = {name: stack.request(path).json[name] for name in ("sku", "name", "price", "currency")}
     jobs = [("/api/products", "GET", {}), (path, "GET", {}), ("/api/products", "POST", {"json": known, "token": token})]
     threads = [threading.Thread(target=loop, args=(path, verb), kwargs=options) for path, verb, options in jobs]
     for thread in threads:
@@ -45,7 +45,7 @@ def outage(stack, service, down, back):
     stack.compose(down, service)
     yield
     stack.compose(back, service)
-    wait_for(lambda: stack.ask("/health/ready").json["status"] == "ready", seconds=15)
+    wait_for(lambda: stack.request("/health/ready").json["status"] == "ready", seconds=15)
     assert stack.inspect("web")["State"]["StartedAt"] == started
 
 
@@ -57,7 +57,7 @@ def new_list():
 def warm(stack):
     """Cache a list and return its path."""
     path = new_list()
-    assert stack.ask(path).status == 200
+    assert stack.request(path).status == 200
     return path
 
 
@@ -72,11 +72,11 @@ def test_database_outage(stack, token, product, down, back):
     with clients(stack, token, product) as seen:
         cached = warm(stack)
         with outage(stack, "db", down, back):
-            ready = stack.ask("/health/ready")
+            ready = stack.request("/health/ready")
             assert (ready.status, ready.json["status"], ready.seconds < 2) == (503, "unavailable", True)
-            assert all(is_quick_503(stack.ask(product)) for _ in range(3))
-            assert [stack.ask(path).status for path in (cached, "/health")] == [200, 200]
-        wait_for(lambda: stack.ask(product).status == 200, seconds=10)
+            assert all(is_quick_503(stack.request(product)) for _ in range(3))
+            assert [stack.request(path).status for path in (cached, "/health")] == [200, 200]
+        wait_for(lambda: stack.request(product).status == 200, seconds=10)
     assert {status for _, status, _ in seen} == {200, 409, 503}
     assert max(seconds for _, _, seconds in seen) < PATIENCE
 
@@ -85,8 +85,8 @@ def test_database_outage(stack, token, product, down, back):
 def test_cache_outage(stack, token, product, down, back):
     """Without Redis: degraded but ready, every request served from the database; then recovery."""
     with clients(stack, token, product) as seen, outage(stack, "redis", down, back):
-        ready = stack.ask("/health/ready")
+        ready = stack.request("/health/ready")
         assert (ready.status, ready.json["status"]) == (200, "degraded")
-        assert stack.ask(new_list()).headers["Cache-Status"] == "app; fwd=bypass; detail=unavailable"
+        assert stack.request(new_list()).headers["Cache-Status"] == "app; fwd=bypass; detail=unavailable"
     assert {status for _, status, _ in seen} == {200, 409}
     assert max(seconds for _, _, seconds in seen) < 2

@@ -184,7 +184,7 @@ def test_lost_cache(site, cache, load, figure, how):
 
 def outcome(site, token):
     """Return the Cache-Status of a request that bypasses nginx' cache."""
-    return site.ask("/api/products?limit=5", token=token).headers["Cache-Status"]
+    return site.request("/api/products?limit=5", token=token).headers["Cache-Status"]
 
 
 def test_cache_is_in_memory_only(cache):
@@ -306,7 +306,7 @@ def test_frozen_redis(site, load, figure):
         assert load.report.total > seen + 100
     finally:
         site.compose("unpause", "redis-cache", "redis-sessions")
-    wait_for(lambda: site.ask("/health/ready").json["status"] == "ready")
+    wait_for(lambda: site.request("/health/ready").json["status"] == "ready")
     load.__exit__()
     figure(f"both frozen for {PAUSE:.0f} s: {load.report}")
     assert load.report.failures == []

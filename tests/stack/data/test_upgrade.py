@@ -27,7 +27,7 @@ def site(new_server, one):
 def read(server, over, failures):
     """Read without a cache until it is over; record failures."""
     while not over.is_set():
-        response = server.ask("/api/products?limit=1", headers={"Cookie": "a=b"})
+        response = server.request("/api/products?limit=1", headers={"Cookie": "a=b"})
         if response.status != 200:
             failures.append(response.status)
         over.wait(0.1)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.helpers import wait_for
 from tests.support.stack.acme import Authority
-from tests.support.stack.client import TLS, ask
+from tests.support.stack.client import TLS, send_request
 from tests.support.stack.compose import docker
 from tests.support.stack.load import Load
 from tests.support.stack.server import HOST
@@ -134,7 +134,7 @@ def test_failed_renewal_is_reported(site, authority):
         assert '"level": "ERROR", "logger": "certificates"' in logs(site, "certbot")
         assert "\ncertificate_renewal_failing 1\n" in metrics(site)
         assert not site.is_healthy("certbot")
-        assert site.ask("/health").status == 200
+        assert site.request("/health").status == 200
         failed = site.ops("certificates", "--force", check=False)
         assert failed.returncode == 1
         assert "pebble" in failed.stdout
@@ -177,7 +177,7 @@ def test_invalid_certificate_is_replaced(site):
     finally:
         place(site, "rm -r bad")
     wait_for(lambda: not status(site)["error"], seconds=60, pause=1)
-    assert site.ask("/health").status == 200
+    assert site.request("/health").status == 200
 
 
 def place(server, script):
@@ -198,8 +198,8 @@ def test_no_request_failed(load, figure):
 @needs_certificate
 def test_challenge_over_http(site):
     """Nginx serves ACME challenges on port 80 and redirects all else to HTTPS."""
-    assert ask(site.http, "/.well-known/acme-challenge/none", headers={"Host": HOST}).status == 404
-    assert ask(site.http, "/.well-known/none", headers={"Host": HOST}).status == 308
+    assert send_request(site.http, "/.well-known/acme-challenge/none", headers={"Host": HOST}).status == 404
+    assert send_request(site.http, "/.well-known/none", headers={"Host": HOST}).status == 308
 
 
 @needs_certificate

@@ -158,15 +158,15 @@ def test_if_match_reaches_the_application(edge, path):
 
 def listed_skus(server, name):
     """Return the SKUs of the newest products that start with a prefix."""
-    response = server.ask("/api/products?limit=100")
+    response = server.request("/api/products?limit=100")
     assert response.status == 200
     return [item["sku"] for item in response.json["items"] if item["sku"].startswith(name)]
 
 
 def test_the_product_list_is_cached(server):
     """Requests for the real product list mostly hit the micro-cache."""
-    server.ask("/api/products?limit=3")
-    statuses = [server.ask("/api/products?limit=3").headers.get_all("Cache-Status")[-1] for _ in range(20)]
+    server.request("/api/products?limit=3")
+    statuses = [server.request("/api/products?limit=3").headers.get_all("Cache-Status")[-1] for _ in range(20)]
     assert statuses.count("edge; hit") >= 15
 
 
@@ -186,7 +186,7 @@ def test_a_write_is_visible_within_a_second(server, figure):
         for number in range(8):
             sku = f"SEEN-{server.https}-{number}"
             product = {"sku": sku, "name": "Mug", "price": 1, "currency": "EUR"}
-            assert server.ask("/api/products", "POST", json=product, token=token).status == 201
+            assert server.request("/api/products", "POST", json=product, token=token).status == 201
             written = time.monotonic()
             wait_for(lambda sku=sku: sku in listed_skus(server, "SEEN"), seconds=5)
             slowest = max(slowest, time.monotonic() - written)
@@ -205,20 +205,20 @@ def test_a_write_is_visible_within_a_second(server, figure):
 def test_without_the_application_stale_lists_are_served(server):
     """With the application stopped, nginx serves the stale list and 503 with Retry-After for everything else."""
     colour, path = server.status()["active_colour"], "/api/products?limit=4"
-    cached = server.ask(path)
+    cached = server.request(path)
     server.compose("stop", "--timeout", "3", f"web-{colour}")
     try:
         responses, end = [], time.monotonic() + 4  # longer than the response is fresh
         while time.monotonic() < end:
-            responses.append(server.ask(path))
+            responses.append(server.request(path))
         assert {response.status for response in responses} == {200}
         assert {response.body for response in responses} == {cached.body}
         assert responses[-1].headers.get_all("Cache-Status")[-1] == "edge; hit; detail=stale"
-        other = server.ask("/api/products/1")
+        other = server.request("/api/products/1")
         assert is_problem(other, 503)
         assert int(other.headers["Retry-After"]) >= 1
-        page = server.ask("/api/docs", headers={"Accept": "text/html"})
+        page = server.request("/api/docs", headers={"Accept": "text/html"})
         assert (page.status, page.headers.get_content_type()) == (503, "text/html")
     finally:
         server.compose("up", "--detach", "--no-deps", "--no-recreate", f"web-{colour}")
-        wait_for(lambda: server.ask("/health/ready").status == 200, seconds=60)
+        wait_for(lambda: server.request("/health/ready").status == 200, seconds=60)

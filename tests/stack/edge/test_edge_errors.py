@@ -70,7 +70,7 @@ def test_without_the_application_nginx_returns_503_with_retry_after(stack):
     """While web is stopped every request gets a 503 problem document with Retry-After at once."""
     stack.compose("stop", "web")
     for path, method in (("/health", "GET"), ("/api/products", "POST"), ("/nowhere", "DELETE")):
-        response = stack.ask(path, method)
+        response = stack.request(path, method)
         assert is_problem(response, 503), response
         assert int(response.headers["Retry-After"]) >= 1
         assert response.seconds < 4

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.stack.client import ask, is_problem, raw_tls
+from tests.support.stack.client import is_problem, raw_tls, send_request
 from tests.support.stack.server import HOST
 
 pytestmark = pytest.mark.smoke
@@ -37,7 +37,7 @@ def send_raw(head):
 
 def plain_http_on_tls_port(edge):
     """Send plain HTTP to the TLS port."""
-    return ask(edge.https, "/page", headers={"Host": HOST})
+    return send_request(edge.https, "/page", headers={"Host": HOST})
 
 
 APPLICATION_HEADERS = [
@@ -111,13 +111,13 @@ def test_the_redirect_has_the_headers(edge):
 @pytest.mark.parametrize("path", ["/api/docs", "/api/products", "/health", "/static/docs.css", "/nowhere"])
 def test_the_applications_responses_have_the_headers(server, path):
     """Pages, API, files and errors of the real application have each header once."""
-    assert wrong_headers(server.ask(path)) == {}
+    assert wrong_headers(server.request(path)) == {}
 
 
 def test_static_files_have_the_headers(server):
     """A static file that nginx serves has each header once."""
-    (path,) = set(re.findall(r"/static/docs\.[0-9a-f]+\.css", server.ask("/api/docs").body.decode()))
-    response = server.ask(path)
+    (path,) = set(re.findall(r"/static/docs\.[0-9a-f]+\.css", server.request("/api/docs").body.decode()))
+    response = server.request(path)
     assert (response.status, wrong_headers(response), "immutable" in response.headers["Cache-Control"]) == (
         200,
         {},

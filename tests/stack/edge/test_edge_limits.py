@@ -140,7 +140,7 @@ def test_large_bodies_get_413(limited, client):
     for size, status in ((7_000, 200), (9_000, 413)):
         response = limited.get("/page", method="POST", headers={"X-Forwarded-For": client}, status=200)
         assert response.status == 200
-        sent = limited.ask("/page", "POST", json="a" * size, headers={"X-Forwarded-For": client})
+        sent = limited.request("/page", "POST", json="a" * size, headers={"X-Forwarded-For": client})
         assert sent.status == status
 
 

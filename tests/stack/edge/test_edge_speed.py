@@ -16,13 +16,13 @@ FILE = "/static/list.0123456789ab.json"
 @pytest.fixture(scope="module")
 def rates(server, tools):
     """Requests/s of the list and the file, measured in alternating rounds so that other load affects both alike."""
-    response = server.ask(LIST)
+    response = server.request(LIST)
     file = server.folder / f"static/identity{FILE}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(response.body)
     rates_by_path = {LIST: [], FILE: []}
     try:
-        assert server.ask(FILE).body == response.body
+        assert server.request(FILE).body == response.body
         for number in range(ROUNDS):
             for path in sorted(rates_by_path, reverse=bool(number % 2)):
                 rates_by_path[path].append(measure(server, tools, path))

@@ -39,7 +39,7 @@ ENCODINGS = {
 
 def stylesheet_path(server):
     """Return the stylesheet's path as /api/docs links it."""
-    (path,) = STYLE.findall(server.ask("/api/docs").body)
+    (path,) = STYLE.findall(server.request("/api/docs").body)
     return path.decode()
 
 
@@ -58,7 +58,7 @@ def upstream_times(server, path):
 
 def test_the_stylesheet_name_contains_its_hash(server, path):
     """The page links to a name that contains the first digits of the content's SHA-256, and it loads."""
-    response = server.ask(path)
+    response = server.request(path)
     assert (response.status, response.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
     assert hashlib.sha256(response.body).hexdigest()[:12] in path
 
@@ -66,7 +66,7 @@ def test_the_stylesheet_name_contains_its_hash(server, path):
 @pytest.mark.parametrize("accept_encoding", ENCODINGS)
 def test_a_hashed_file_is_immutable_and_negotiated(server, path, accept_encoding):
     """A hashed file is immutable and uses the best encoding that the client accepts."""
-    response = server.ask(path, headers={"Accept-Encoding": accept_encoding})
+    response = server.request(path, headers={"Accept-Encoding": accept_encoding})
     assert (response.status, response.headers["Content-Encoding"]) == (200, ENCODINGS[accept_encoding])
     assert response.headers["Content-Type"] == "text/css; charset=utf-8"
     assert (response.headers["Cache-Control"], response.headers["Vary"]) == (IMMUTABLE, "Accept-Encoding")
@@ -74,14 +74,14 @@ def test_a_hashed_file_is_immutable_and_negotiated(server, path, accept_encoding
 
 def test_gzip_content_matches_the_hash(server, path):
     """The gzip response decompresses to the file and is at most half its size."""
-    plain, compressed = server.ask(path), server.ask(path, headers={"Accept-Encoding": "gzip"})
+    plain, compressed = server.request(path), server.request(path, headers={"Accept-Encoding": "gzip"})
     assert gzip.decompress(compressed.body) == plain.body
     assert len(compressed.body) <= len(plain.body) / 2
 
 
 def test_zstd_content_matches_the_hash(server, image, path):
     """The zstd response decompresses to the file."""
-    response = server.ask(path, headers={"Accept-Encoding": "zstd"})
+    response = server.request(path, headers={"Accept-Encoding": "zstd"})
     folder = server.folder / "static/zstd"
     assert response.body == (folder / path[1:]).read_bytes()
     arguments = (f"--volume={folder}:/compressed:ro", image, "python", "-c", DECOMPRESS, f"/compressed{path}")
@@ -90,8 +90,8 @@ def test_zstd_content_matches_the_hash(server, image, path):
 
 def test_hashed_files_do_not_reach_the_application(server, path):
     """Nginx serves the hashed name itself and proxies the plain name."""
-    server.ask(path)
-    server.ask("/static/docs.css")
+    server.request(path)
+    server.request("/static/docs.css")
     wait_for(lambda: upstream_times(server, path) and upstream_times(server, "/static/docs.css"))
     assert upstream_times(server, path) <= {"", "-"}
     assert not upstream_times(server, "/static/docs.css") & {"", "-"}
@@ -104,24 +104,24 @@ def test_hashed_files_do_not_reach_the_application(server, path):
 def test_a_conditional_request_gets_304(server, path, condition, validator, encoding):
     """A conditional request for an unchanged file gets 304."""
     accept = {"Accept-Encoding": encoding}
-    seen = server.ask(path, headers=accept).headers[validator]
-    response = server.ask(path, headers={**accept, condition: seen})
+    seen = server.request(path, headers=accept).headers[validator]
+    response = server.request(path, headers={**accept, condition: seen})
     assert (response.status, response.body, response.headers["Cache-Control"]) == (304, b"", IMMUTABLE)
 
 
 def test_the_plain_name_is_revalidated(server, path):
     """The plain name has the same content, is revalidated each time, and gets 304 when unchanged."""
-    response = server.ask("/static/docs.css")
+    response = server.request("/static/docs.css")
     assert (response.status, response.headers["Cache-Control"]) == (200, "no-cache")
-    assert response.body == server.ask(path).body
-    again = server.ask("/static/docs.css", headers={"If-None-Match": response.headers["ETag"]})
+    assert response.body == server.request(path).body
+    again = server.request("/static/docs.css", headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
 
 
 @pytest.mark.parametrize("name", ["docs.0123456789ab.css", "gone.css", "", "../../etc/passwd.0123456789ab"])
 def test_a_missing_file_is_not_cached(server, name):
     """A name that no release has gets an uncacheable problem document, because the next release may have it."""
-    response = server.ask(f"/static/{name}")
+    response = server.request(f"/static/{name}")
     assert is_problem(response, 400 if name.startswith("..") else 404)
     assert response.headers["Cache-Control"] == "no-store"
 
@@ -129,9 +129,9 @@ def test_a_missing_file_is_not_cached(server, name):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_static_files_are_read_only(server, path, method):
     """Methods other than GET and HEAD get 405 for either name."""
-    assert is_problem(server.ask(path, method), 405)
-    assert is_problem(server.ask("/static/docs.css", method), 405)
-    assert server.ask(path, "HEAD").status == 200
+    assert is_problem(server.request(path, method), 405)
+    assert is_problem(server.request("/static/docs.css", method), 405)
+    assert server.request(path, "HEAD").status == 200
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def restyled(server, registry, path):
         server.ops(*command)
         paths = seen.links[name] = {stylesheet_path(server) for _ in range(5)}
         wait_for(lambda: paths.add(stylesheet_path(server)) or len(paths) == different, seconds=20)
-        seen.statuses[name] = {link: server.ask(link).status for link in {path} | seen.links["canary"]}
+        seen.statuses[name] = {link: server.request(link).status for link in {path} | seen.links["canary"]}
 
     step("canary", "canary", registry.release("restyled", *RESTYLED), "--percent", "50", "--for", "2", different=2)
     step("promote", "promote")

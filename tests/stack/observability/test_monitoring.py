@@ -109,7 +109,7 @@ def test_networks(containers, monitored):
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/nginx", "/metrics/backups", "/metrics/certificates"])
 def test_metrics_are_not_public(monitored, path):
     """The edge answers 404 for metrics."""
-    assert monitored.ask(path).status == 404
+    assert monitored.request(path).status == 404
 
 
 @pytest.mark.guarantee("Monitoring runs with least privilege and reads no key of Redis")

@@ -40,7 +40,7 @@ def failed(new_server, registry, image):
         with (server.folder / ".env").open("a") as file:
             file.write(f"SENTRY_DSN={listener.url('/7', user='key')}\nOTEL_EXPORTER_OTLP_ENDPOINT={listener.url('')}\n")
         server.compose("up", "--detach", "--no-deps", "--wait", f"web-{server.status()['active_colour']}")
-        wait_for(lambda: server.ask("/health/ready").status == 200, seconds=20)
+        wait_for(lambda: server.request("/health/ready").status == 200, seconds=20)
         yield observe(server, listener)
     finally:
         listener.destroy()
@@ -50,7 +50,7 @@ def observe(server, listener):
     """Send the request, query Postgres meanwhile, and return the response and what each system recorded."""
     responses, headers = [], {"Authorization": f"Bearer {SECRET}", "Cookie": f"session={SECRET}"}
     client = threading.Thread(
-        target=lambda: responses.append(server.ask(f"/orders/5?reset={SECRET}", headers=headers)),
+        target=lambda: responses.append(server.request(f"/orders/5?reset={SECRET}", headers=headers)),
     )
     client.start()
     statements = wait_for(lambda: server.sql(RUNNING_STATEMENT))

@@ -24,7 +24,7 @@ def seen(server, registry):
         if words:
             server.ops(*words)
         nginx = server.compose("ps", "--quiet", "nginx").stdout
-        states[name] = SimpleNamespace(nginx=nginx, header=server.ask("/health").headers["X-Added"])
+        states[name] = SimpleNamespace(nginx=nginx, header=server.request("/health").headers["X-Added"])
     return states
 
 

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from tests.support.stack.client import TLS, ask, is_problem
+from tests.support.stack.client import TLS, is_problem, send_request
 from tests.support.stack.compose import docker
 from tests.support.stack.confinement import has_default_route, privileges_beyond, processes
 from tests.support.stack.server import HOST
@@ -146,14 +146,14 @@ def test_a_service_has_only_the_secrets_that_it_needs(server, service_name):
 
 def test_plain_http_redirects_pages(server):
     """A page requested over HTTP is redirected with its query, by 308."""
-    response = ask(server.http, "/health?q=1", headers={"Host": HOST})
+    response = send_request(server.http, "/health?q=1", headers={"Host": HOST})
     assert (response.status, response.headers["Location"]) == (308, f"https://{HOST}/health?q=1")
 
 
 @pytest.mark.parametrize("path", ["/api/products", "/cache"])
 def test_plain_http_rejects_the_api(server, path):
     """An API request over HTTP gets 403, so that a client that sends its token in the clear fails at once."""
-    assert is_problem(ask(server.http, path, headers={"Host": HOST}), 403)
+    assert is_problem(send_request(server.http, path, headers={"Host": HOST}), 403)
 
 
 @pytest.mark.guarantee("A request for an unknown host gets neither a certificate nor a response")
@@ -171,13 +171,13 @@ def test_unknown_hosts_get_no_certificate(server, name):
 def test_unknown_hosts_get_no_response(server):
     """An HTTP request for an unknown host is closed; one over a known host's connection gets 421."""
     with pytest.raises(http.client.RemoteDisconnected):
-        ask(server.http, "/health", headers={"Host": "evil.example"})
-    assert is_problem(server.ask("/health", headers={"Host": "evil.example"}), 421)
+        send_request(server.http, "/health", headers={"Host": "evil.example"})
+    assert is_problem(server.request("/health", headers={"Host": "evil.example"}), 421)
 
 
 def test_the_list_is_cached_in_redis(server):
     """Redis is connected, and the second response comes from it."""
-    assert server.ask("/health/ready").json["checks"]["redis"] == "connected"
+    assert server.request("/health/ready").json["checks"]["redis"] == "connected"
     path, bypass = f"/api/products?price_max={server.https}", {"Cookie": "a=b"}
-    first, second = (server.ask(path, headers=bypass).headers["Cache-Status"] for _ in range(2))
+    first, second = (server.request(path, headers=bypass).headers["Cache-Status"] for _ in range(2))
     assert ("hit" in first, "app; hit" in second) == (False, True)

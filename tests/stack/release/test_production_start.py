@@ -65,26 +65,26 @@ def test_compose_without_init_prints_the_remedy(checkout, tmp_path):
 @pytest.mark.guarantee("`docker compose -f docker-compose.prod.yml up -d` alone starts a working site")
 def test_compose_alone_starts_a_working_site(up):
     """`docker compose -f docker-compose.prod.yml up -d` builds, migrates and serves."""
-    wait_for(lambda: up.ask("/health/ready").json["checks"] == READY, seconds=60)
-    assert up.ask("/api/products").json["items"] == []
+    wait_for(lambda: up.request("/health/ready").json["checks"] == READY, seconds=60)
+    assert up.request("/api/products").json["items"] == []
 
 
 def test_a_product_survives_down_and_up(up):
     """A product survives the removal and recreation of all containers."""
-    wait_for(lambda: up.ask("/health/ready").status == 200, seconds=60)
+    wait_for(lambda: up.request("/health/ready").status == 200, seconds=60)
     product = {"sku": "START-1", "name": "Mug", "price": 100, "currency": "EUR"}
-    created = up.ask("/api/products", "POST", json=product, token=up.token())
+    created = up.request("/api/products", "POST", json=product, token=up.token())
     assert created.status == 201, created.body
     up.compose("down")
     up.compose("up", "--detach")
-    wait_for(lambda: up.ask("/health/ready").status == 200, seconds=60)
-    assert up.ask(created.headers["Location"]).json["sku"] == "START-1"
+    wait_for(lambda: up.request("/health/ready").status == 200, seconds=60)
+    assert up.request(created.headers["Location"]).json["sku"] == "START-1"
 
 
 @pytest.fixture
 def recreated(up):
     """Recreate the active colour's containers with new addresses; return the old ones."""
-    wait_for(lambda: up.ask("/health/ready").status == 200, seconds=60)
+    wait_for(lambda: up.request("/health/ready").status == 200, seconds=60)
     old = addresses(up, "web-blue")
     up.compose("rm", "--stop", "--force", "web-blue", timeout=120)
     options = ("--detach", f"--network={up.name}_frontend", f"--label={up.name}", f"{up.name}:green", "sleep", "600")
@@ -103,7 +103,9 @@ def container_of_request(server, request_id):
 def test_nginx_finds_recreated_containers(up, recreated):
     """Containers with new addresses receive traffic within seconds of being ready."""
     assert not addresses(up, "web-blue") & recreated
-    wait_for(lambda: up.ask("/health/ready").status == 200, seconds=30)
-    responses = [up.ask("/api/products") for _ in range(20)]
+    wait_for(lambda: up.request("/health/ready").status == 200, seconds=30)
+    responses = [up.request("/api/products") for _ in range(20)]
     assert {response.status for response in responses} == {200}
-    wait_for(lambda: len({container_of_request(up, up.ask("/health").request_id) for _ in range(6)}) == 2, seconds=20)
+    wait_for(
+        lambda: len({container_of_request(up, up.request("/health").request_id) for _ in range(6)}) == 2, seconds=20
+    )

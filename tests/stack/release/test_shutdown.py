@@ -45,7 +45,7 @@ def test_a_request_in_flight_completes_before_the_server_stops(stack, token, pro
     patch = {"method": "PATCH", "json": {"price": 7}, "token": token, "headers": {"If-Match": "*"}}
     with ThreadPoolExecutor(1) as pool:
         with locked_row(stack, product) as query:
-            change = pool.submit(stack.ask, product, **patch)
+            change = pool.submit(stack.request, product, **patch)
             wait_for(lambda: query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1")
             stop = subprocess.Popen(["docker", "stop", stack.container("web")], stdout=subprocess.DEVNULL)
             wait_for(lambda: has_sigterm(stack))
@@ -70,8 +70,8 @@ def draining(stack):
 def test_draining_reports_not_ready_and_still_serves(stack):
     """During DRAIN_SECONDS web reports not ready and still serves; Docker does not kill it."""
     stop = stack.start("stop", "web", stderr=subprocess.DEVNULL)
-    ready = wait_for(lambda: (response := stack.ask("/health/ready")).status == 503 and response)
+    ready = wait_for(lambda: (response := stack.request("/health/ready")).status == 503 and response)
     assert ready.json["status"] == "draining"
-    assert [stack.ask("/api/products").status for _ in range(20)] == [200] * 20
+    assert [stack.request("/api/products").status for _ in range(20)] == [200] * 20
     assert stop.wait(40) == 0
     assert exit_state(stack) == (0, False)

@@ -67,7 +67,7 @@ def test_products_survive_down_and_up(stack, product):
     """A product survives `docker compose down` and `up`."""
     stack.compose("down")
     stack.up()
-    assert stack.ask(product).status == 200
+    assert stack.request(product).status == 200
 
 
 def timestamp(text):

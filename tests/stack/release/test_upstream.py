@@ -42,10 +42,10 @@ def reused_address(stack, image, container):
 @pytest.mark.guarantee("nginx follows a container that comes back with another address")
 def test_nginx_abandons_a_reused_address(stack, reused_address):
     """Nginx notices within seconds that web is gone and never sends requests to the address's new owner."""
-    wait_for(lambda: stack.ask("/health").status == 503, seconds=5)
+    wait_for(lambda: stack.request("/health").status == 503, seconds=5)
     stack.compose("up", "--detach", "--no-deps", "web")
     responses = []
-    wait_for(lambda: responses.append(stack.ask("/health")) or responses[-1].status == 200, seconds=20)
+    wait_for(lambda: responses.append(stack.request("/health")) or responses[-1].status == 200, seconds=20)
     assert address(stack.container("web")) != reused_address
     assert b"other" not in {response.body for response in responses}
 
@@ -56,4 +56,4 @@ def test_nginx_follows_a_recreated_web(stack):
     before = stack.container("web")
     stack.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "web")
     assert stack.container("web") != before
-    wait_for(lambda: stack.ask("/health").status == 200, seconds=10)
+    wait_for(lambda: stack.request("/health").status == 200, seconds=10)

@@ -27,7 +27,7 @@ def test_changed_code_is_served_within_seconds(running, watched_file):
     """A code change is served within seconds, by the same container and image."""
     before = running.inspect("web")
     watched_file.write_text(watched_file.read_text().replace('"status": "healthy"', '"status": "changed"'))
-    wait_for(lambda: running.ask("/health").json == {"status": "changed"}, seconds=30)
+    wait_for(lambda: running.request("/health").json == {"status": "changed"}, seconds=30)
     after = running.inspect("web")
     assert (after["Id"], after["Image"]) == (before["Id"], before["Image"])
 

@@ -43,13 +43,13 @@ class HostConnection(http.client.HTTPSConnection):
         self.sock = connect_tls(self.port, self.host, self.timeout)
 
 
-def ask(port, path, method="GET", **options):
+def send_request(port, path, method="GET", **options):
     """Send a request on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=options.pop("timeout", 30))
     return _send(connection, path, method, **options)
 
 
-def ask_tls(port, path, method="GET", *, host, headers=(), **options):
+def send_tls_request(port, path, method="GET", *, host, headers=(), **options):
     """Send a request on a new TLS connection, without verifying the certificate."""
     connection = HostConnection(port, host, options.pop("timeout", 30))
     return _send(connection, path, method, headers={"Host": host, **dict(headers)}, **options)

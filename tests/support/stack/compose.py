@@ -6,7 +6,7 @@ import secrets
 import subprocess
 
 from tests.support.helpers import free_port, wait_for
-from tests.support.stack.client import ask, raw
+from tests.support.stack.client import raw, send_request
 
 # Only Docker's own variables: the shell's settings must not reach the project.
 PASSED_ON = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
@@ -82,14 +82,14 @@ class Stack:
     def up(self, *command):
         """Start the services and wait until all are healthy and nginx reaches web."""
         self.compose("up", "--detach", "--wait", "--wait-timeout", "90", *command)
-        wait_for(lambda: self.ask("/health").status == 200)
+        wait_for(lambda: self.request("/health").status == 200)
 
     def repair(self):
         """Undo what a test did to the containers."""
         self.compose("unpause", check=False)
         self.compose("start", check=False)
         wait_for(lambda: set(self.health().values()) == {"healthy"}, seconds=60, pause=0.3)
-        wait_for(lambda: self.ask("/health/ready").status == 200, seconds=20)
+        wait_for(lambda: self.request("/health/ready").status == 200, seconds=20)
 
     def destroy(self):
         """Remove containers, volumes and images."""
@@ -117,9 +117,9 @@ class Stack:
         """Return the State of each service's container."""
         return {service: self.inspect(service)["State"] for service in self.ps()}
 
-    def ask(self, path, method="GET", **options):
+    def request(self, path, method="GET", **options):
         """Send a request through nginx and return the response."""
-        return ask(self.port, path, method, **options)
+        return send_request(self.port, path, method, **options)
 
     def raw(self, data):
         """Send bytes to nginx and return the response."""

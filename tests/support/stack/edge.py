@@ -4,7 +4,7 @@ import secrets
 from urllib.parse import urlencode
 
 from tests.support.helpers import wait_for
-from tests.support.stack.client import ask
+from tests.support.stack.client import send_request
 from tests.support.stack.compose import docker
 from tests.support.stack.server import HOST, Server
 
@@ -33,11 +33,11 @@ class Edge(Server):
         """Send a request over TLS; further options go into the query, for the stub."""
         known = {name: options.pop(name) for name in ("method", "headers", "token", "timeout") if name in options}
         query = "?" + urlencode(options, doseq=True) if options else ""
-        return self.ask(path + query, **known)
+        return self.request(path + query, **known)
 
     def plain(self, path, **options):
         """Send a request over plain HTTP."""
-        return ask(self.http, path, headers={"Host": HOST}, **options)
+        return send_request(self.http, path, headers={"Host": HOST}, **options)
 
     def destroy(self):
         """Remove the containers and the folder."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.support.helpers import free_port, wait_for
-from tests.support.stack.client import ask_tls
+from tests.support.stack.client import send_tls_request
 from tests.support.stack.compose import ENVIRONMENT, docker, log_line
 
 HOST = "shop.example"
@@ -131,13 +131,13 @@ class Server:
         assert done.returncode == 0 or not check, f"docker compose {' '.join(words)}\n{done.stdout}{done.stderr}"
         return done
 
-    def ask(self, path, method="GET", **options):
+    def request(self, path, method="GET", **options):
         """Send a request over TLS to the published port, with the host's name."""
-        return ask_tls(self.https, path, method, host=HOST, **options)
+        return send_tls_request(self.https, path, method, host=HOST, **options)
 
     def release(self):
         """Return the public release, or None."""
-        response = self.ask("/health/version")
+        response = self.request("/health/version")
         return response.json["release"] if response.status == 200 else None
 
     def token(self):

@@ -39,7 +39,7 @@ class Writer:
         product = {"sku": sku, "name": f"Written {self.prefix}", "price": 100, "currency": "EUR"}
         status = 0
         with contextlib.suppress(OSError, http.client.HTTPException):
-            status = self.server.ask("/api/products", "POST", json=product, token=self.token, timeout=10).status
+            status = self.server.request("/api/products", "POST", json=product, token=self.token, timeout=10).status
         if status != 201:
             self.refused.append(sku)
             return None
@@ -75,7 +75,7 @@ def skus(server, prefix):
 
 def listed(server, prefix):
     """Return the SKUs that the API lists, sorted."""
-    items = server.ask(f"/api/products?q={prefix}&limit=100").json["items"]
+    items = server.request(f"/api/products?q={prefix}&limit=100").json["items"]
     return sorted(item["sku"] for item in items)
 
 
