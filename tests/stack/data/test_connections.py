@@ -199,7 +199,7 @@ def test_deploy_with_too_many_connections_is_refused(site, one):
     ):
         done = site.ops("deploy", one, check=False)
     after = site.status()
-    assert (done.returncode, "deploy stopped at “check”" in done.stdout) == (1, True), done.stdout
+    assert (done.returncode, "deploy stopped at “preflight”" in done.stdout) == (1, True), done.stdout
     web = "576 web (2 colours x 8 containers x 2 workers x (16 + 2 for probes))"
     assert f"FAIL connections: 586 connections = {web} + 1 migration + 4 backups + 5 monitoring;" in done.stdout
     assert "raise DB_CONNECTIONS to 604" in done.stdout

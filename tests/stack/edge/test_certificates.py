@@ -161,7 +161,7 @@ def test_invalid_certificate_is_not_loaded(site):
     before, real = certificate(site), (site.folder / "certificates/live").readlink()
     try:
         place(site, BAD)
-        wait_for(lambda: "for it refuses the one in" in logs(site, "nginx"), seconds=30, pause=0.5)
+        wait_for(lambda: "and rejects the one in" in logs(site, "nginx"), seconds=30, pause=0.5)
         assert certificate(site) == before
     finally:
         place(site, f"ln -sfn {real} live; rm -r bad")

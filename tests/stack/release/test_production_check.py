@@ -136,7 +136,7 @@ def test_a_superuser_fails_the_check_and_the_deploy(site, one):
         assert set(failed(site)) == {"privileges"}
         completed = site.ops("deploy", one, check=False)
     assert (completed.returncode, "deploy stopped at “preflight”" in completed.stdout) == (1, True), completed.stdout
-    assert "    FAIL rights: the application's role, app, is more than an ordinary role" in completed.stdout
+    assert "    FAIL privileges: the application's role, app, has administrative attributes" in completed.stdout
     assert site.status()["active_colour"] == before
 
 
