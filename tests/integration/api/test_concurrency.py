@@ -52,6 +52,7 @@ def locked(url, statement):
         connection.rollback()
 
 
+@pytest.mark.guarantee("Concurrent writers lose no update, and an Idempotency-Key creates one product")
 def test_concurrent_idempotency_key(pair, auth):
     """One Idempotency-Key in 32 concurrent requests to two servers creates one product; all get the same response."""
     body, headers = product(), auth | {"Idempotency-Key": f"key-{next(numbers)}"}
@@ -68,6 +69,7 @@ def test_concurrent_sku(pair, auth):
     assert sorted(response.status for response in responses) == [201] + [409] * (CLIENTS - 1)
 
 
+@pytest.mark.guarantee("Concurrent writers lose no update, and an Idempotency-Key creates one product")
 def test_no_lost_update(pair, auth, created):
     """After 32 clients read, add one and write with If-Match, the price is the number of successful writes."""
     path = created.headers["Location"]
@@ -84,6 +86,7 @@ def test_no_lost_update(pair, auth, created):
     assert final["price"] == final["version"] - 1 == statuses.count(200)
 
 
+@pytest.mark.guarantee("Concurrent requests for an uncached list compute it once")
 def test_single_computation(pair, postgres_url):
     """Of 32 concurrent requests for an uncached list one computes it, and all get the result."""
     for _ in range(10):  # a second computation, at the moment the first ends, is rare
@@ -102,6 +105,7 @@ def send_while_locked(pair, url, path):
         return [future.result() for future in futures]
 
 
+@pytest.mark.guarantee("A write through one process is in the next response of every other")
 def test_invalidation_across_servers(pair, auth, created):
     """Each of 200 writes through one server is in the next list from the other, although both cache it."""
     path = f"/api/products?q={created.json['name'].replace(' ', '+')}"

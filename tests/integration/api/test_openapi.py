@@ -19,6 +19,9 @@ def server(serve, postgres_url, valkey):
     return serve(postgres_url, valkey.url)
 
 
+@pytest.mark.guarantee(
+    "Every operation responds as its OpenAPI description says, whatever the input, and never with 500"
+)
 def test_conformance(server, auth_for, postgres_url, folder):
     """For valid, invalid and missing input every operation responds as described, without a 500."""
     token = auth_for(postgres_url)["Authorization"].removeprefix("Bearer ")

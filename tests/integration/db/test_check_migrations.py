@@ -162,6 +162,7 @@ def check(migration_checker):
     return migration_checker(PREPARE)
 
 
+@pytest.mark.guarantee("A migration that would break the previous release is refused, unless it declares that it does")
 @pytest.mark.parametrize("kind", BAD)
 def test_bad(check, kind):
     """A step that would break the serving release is refused, with its location and the reason."""

@@ -133,6 +133,7 @@ def test_every_sort_order_has_an_index(flask_db, inspect_schema):
     }
 
 
+@pytest.mark.guarantee("A release is not ready on an older schema, and stays ready on a newer one")
 def test_older_schema_is_not_ready(bare, flask_db):
     """With a missing migration, readiness returns 503 and names the failed check."""
     flask_db("upgrade")
@@ -154,6 +155,7 @@ def test_current_schema_is_ready(bare, flask_db):
     assert (answer.status_code, answer.json["checks"]["migrations"]) == (200, "current")
 
 
+@pytest.mark.guarantee("A release is not ready on an older schema, and stays ready on a newer one")
 def test_newer_schema_is_ready(bare, flask_db, run_sql):
     """With an additional migration of a newer release, the application stays ready."""
     flask_db("upgrade")

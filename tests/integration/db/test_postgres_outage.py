@@ -63,6 +63,9 @@ def is_unavailable(response, within):
     return True
 
 
+@pytest.mark.guarantee(
+    "With Postgres stopped, restarted or crashed, clients get 503 and never 500, and no write is lost"
+)
 def test_stopped(server, own_postgres, existing, auth):
     """With Postgres stopped, reads and writes get a 503 at once and a cached list a 200; only readiness fails."""
     address = existing.headers["Location"]
@@ -76,6 +79,9 @@ def test_stopped(server, own_postgres, existing, auth):
     assert (ready.status, ready.json["checks"]["database"]) == (503, "unavailable")
 
 
+@pytest.mark.guarantee(
+    "With Postgres stopped, restarted or crashed, clients get 503 and never 500, and no write is lost"
+)
 def test_restart_under_load(server, own_postgres, existing):
     """During a restart of Postgres clients get only 200 and 503, and 200 afterwards."""
     with repeated(lambda: get(server, existing.headers["Location"]).status) as seen:
@@ -83,6 +89,9 @@ def test_restart_under_load(server, own_postgres, existing):
     assert set(seen) == {200, 503}
 
 
+@pytest.mark.guarantee(
+    "With Postgres stopped, restarted or crashed, clients get 503 and never 500, and no write is lost"
+)
 def test_crash_under_writes(server, own_postgres, url, auth):
     """After a crash under writes each acknowledged write exists exactly once, and no client gets a 500."""
     acknowledged = []

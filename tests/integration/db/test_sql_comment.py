@@ -24,6 +24,7 @@ def auth(auth_for, postgres_url):
     return auth_for(postgres_url) | {"X-Request-ID": ID}
 
 
+@pytest.mark.guarantee("A waiting SQL statement names its request in pg_stat_activity")
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -62,6 +62,7 @@ def revision(sql):
     return sql("SELECT version_num FROM alembic_version")[0][0]
 
 
+@pytest.mark.guarantee("Concurrent upgrades apply each migration once")
 def test_concurrent_upgrades(url, sql, tmp_path):
     """Of two concurrent upgrades one applies each migration, even a concurrent index; the other waits."""
     folder = extended(tmp_path, NOTES, GATED)

@@ -76,6 +76,7 @@ def reader(url):
     thread.join(10)
 
 
+@pytest.mark.guarantee("A migration blocked by a lock fails in time and delays no reader")
 def test_lock_is_never_released(url, sql, idle, reader, tmp_path):
     """An upgrade blocked by an idle transaction fails in time with a line that names it; no reader fails."""
     before, started = revision(sql), time.monotonic()

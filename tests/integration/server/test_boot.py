@@ -43,6 +43,7 @@ def start(folder):
     return run
 
 
+@pytest.mark.guarantee("Production does not start with a missing, weak or malformed setting, and names all of them")
 def test_nothing_set(start):
     """Without settings the environment is production, which reports every missing variable and exits."""
     code, errors = start()
@@ -52,6 +53,7 @@ def test_nothing_set(start):
         assert f"  {name}: " in errors
 
 
+@pytest.mark.guarantee("Production does not start with a missing, weak or malformed setting, and names all of them")
 def test_every_weak_value_is_named(start):
     """All invalid values are reported at once, without the values themselves."""
     secrets = {"SECRET_KEY": "a" * 40, "DATABASE_URL": "mysql://u:hunter2@db/x", "REDIS_URL": "http://:hunter2@x"}

@@ -53,6 +53,9 @@ def readiness(server):
     return response.status, response.json["status"]
 
 
+@pytest.mark.guarantee(
+    "During a drain the readiness probe fails and requests still succeed; then the server exits with 0"
+)
 def test_drain(server):
     """During the drain the readiness probe returns 503 and other requests 200; then the server exits with 0."""
     assert readiness(server) == (200, "ready")
@@ -66,6 +69,9 @@ def test_drain(server):
     assert time.monotonic() - began > DRAIN - 0.1
 
 
+@pytest.mark.guarantee(
+    "During a drain the readiness probe fails and requests still succeed; then the server exits with 0"
+)
 def test_active_request(server_without_drain, postgres, postgres_url, auth):
     """A request that is active at SIGTERM completes."""
     created = send_request(server_without_drain.port, "POST", "/api/products", product(), auth)

@@ -53,6 +53,7 @@ def small_disk(data):
     wait_for(lambda: not data.backup_errors(), seconds=60)
 
 
+@pytest.mark.guarantee("Failing backups are reported; a full backup disk stops the backups and no write")
 def test_full_disk_stops_only_backups(data, small_disk):
     """A full backup disk is reported and stops backups, but no write; they catch up once it has space."""
     wait_for(lambda: not data.backup_errors() and len(names(data)) == 2, seconds=60)
@@ -73,6 +74,7 @@ def test_full_disk_stops_only_backups(data, small_disk):
     assert len(names(data)) == 2  # no incomplete backup
 
 
+@pytest.mark.guarantee("Failing backups are reported; a full backup disk stops the backups and no write")
 def test_drill_detects_a_wrong_backup(data):
     """The drill fails if a backup does not match, and the status reports it until a drill succeeds."""
     data.ops("backup")

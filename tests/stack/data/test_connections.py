@@ -100,6 +100,7 @@ def full(site, two, figure):
     return seen
 
 
+@pytest.mark.guarantee("Under full load and during a deploy, no client sees Postgres run out of connections")
 def test_full_load_exhausts_no_connections(site, full):
     """Fifty uncached clients a container get no error, also during a deploy."""
     assert full.report.failures == []
@@ -165,6 +166,9 @@ def frozen(site, figure):
     return SimpleNamespace(during=during, after=after, all=[response for _, response in seen])
 
 
+@pytest.mark.guarantee(
+    "With Postgres frozen, every request gets a 503 within two seconds, and all succeed two seconds after it is back"
+)
 def test_frozen_database_is_a_quick_503(frozen):
     """While the database is frozen each request gets a 503 within two seconds."""
     assert len(frozen.during) > 50
@@ -172,6 +176,9 @@ def test_frozen_database_is_a_quick_503(frozen):
     assert max(response.seconds for response in frozen.all) < QUICK
 
 
+@pytest.mark.guarantee(
+    "With Postgres frozen, every request gets a 503 within two seconds, and all succeed two seconds after it is back"
+)
 def test_recovery_after_a_freeze(frozen):
     """Two seconds after the database is back, every request succeeds."""
     assert {response.status for began, response in frozen.after if began > QUICK} == {200, 201}
@@ -189,6 +196,7 @@ def settings(site, **changed):
     path.write_text(before)
 
 
+@pytest.mark.guarantee("A deploy whose connections exceed the limit is refused with the sum and a remedy")
 @pytest.mark.usefixtures("full")
 def test_deploy_with_too_many_connections_is_refused(site, one):
     """A deploy whose connections exceed the limit is refused with the sum and a remedy; users notice nothing."""
@@ -225,6 +233,7 @@ def pooled(site, one, figure):
         yield SimpleNamespace(refused=refused, check=check(site), **vars(seen))
 
 
+@pytest.mark.guarantee("PgBouncer serves more workers than Postgres accepts, and statement timeouts still apply")
 def test_pgbouncer_serves_what_exceeds_the_limit(site, pooled):
     """Through PgBouncer, workers that could exceed the limit serve the same load over few connections."""
     assert pooled.refused["state"] == "FAIL"
@@ -249,6 +258,7 @@ def locked(site):
         session.stdin.close()
 
 
+@pytest.mark.guarantee("PgBouncer serves more workers than Postgres accepts, and statement timeouts still apply")
 @pytest.mark.usefixtures("pooled")
 def test_statement_timeout_through_pgbouncer(site, locked):
     """Postgres applies the application's statement_timeout through PgBouncer."""

@@ -68,6 +68,7 @@ def damaged(server, path, how):
         shell(server, BACK, path)
 
 
+@pytest.mark.guarantee("A damaged, truncated or missing backup is refused, and the live database stays untouched")
 @pytest.mark.parametrize("name", CASES)
 def test_verify(data, paths, name):
     """The first step of a restore reads everything it needs, and names the damage."""
@@ -80,6 +81,7 @@ def test_verify(data, paths, name):
     assert (done.returncode, message in done.stderr) == (1, True), done.stdout + done.stderr
 
 
+@pytest.mark.guarantee("A damaged, truncated or missing backup is refused, and the live database stays untouched")
 @pytest.mark.parametrize("name", ["a truncated dump", "a corrupted segment"])
 def test_live_database_is_untouched(data, paths, name):
     """The restore fails, replaces nothing, leaves nothing behind, and users are served."""

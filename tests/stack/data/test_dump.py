@@ -43,6 +43,7 @@ def compared(data):
     return seen
 
 
+@pytest.mark.guarantee("A dump restored into an empty server is identical, table by table")
 def test_rows(compared):
     """Each table has the same rows."""
     (before, _), (after, _) = compared
@@ -50,6 +51,7 @@ def test_rows(compared):
     assert int(before["products"][0].split("|")[0]) >= 50
 
 
+@pytest.mark.guarantee("A dump restored into an empty server is identical, table by table")
 @pytest.mark.parametrize("name", SCHEMA)
 def test_schema(compared, name):
     """Columns, constraints, indexes, sequences, privileges, roles and extensions are the same."""

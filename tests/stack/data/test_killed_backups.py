@@ -33,6 +33,7 @@ def kill_after(seconds, process):
     process.communicate(timeout=10)
 
 
+@pytest.mark.guarantee("A backup or restore killed at any moment leaves no broken backup and no broken database")
 def test_killed_backups(data):
     """After kill -9 of the command and its container at random moments, every listed backup is intact."""
     before = [path(each) for each in data.backups()]
@@ -64,6 +65,7 @@ def kill_at(step, process):
 STEPS = ("unpack", "check", "flask", "cut over", "start on", "smoke")
 
 
+@pytest.mark.guarantee("A backup or restore killed at any moment leaves no broken backup and no broken database")
 def test_killed_restores(data):
     """After kill -9 in any step one of the two databases serves, and the next restore works."""
     writer = Writer(data, data.token())

@@ -41,6 +41,7 @@ def full_before(data):
     return count_full(data)
 
 
+@pytest.mark.guarantee("`kill -9` of Postgres loses no acknowledged write")
 @pytest.mark.parametrize("kill", [kill_postgres, kill_container, kill_everything])
 def test_no_acknowledged_write_is_lost(data, figure, kill):
     """Each acknowledged product exists exactly once afterwards, and writes succeed again."""

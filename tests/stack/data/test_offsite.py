@@ -65,6 +65,7 @@ def copy(server):
     server.compose("exec", "-T", "offsite-copy", "sh", "/opt/backup/offsite-copy.sh", "now")
 
 
+@pytest.mark.guarantee("Offsite copies are encrypted and restore everything on a new machine")
 def test_copies_are_encrypted_and_deduplicated(data, repository):
     """The repository has no plain text, and a second copy takes almost no space."""
     writer = Writer(data, data.token())
@@ -76,6 +77,7 @@ def test_copies_are_encrypted_and_deduplicated(data, repository):
     assert repository.kilobytes() < before * 1.2
 
 
+@pytest.mark.guarantee("Offsite copies are encrypted and restore everything on a new machine")
 def test_restore_on_another_machine(data, repository, new_server, one):
     """A new machine with the repository's password restores everything, with its own database passwords."""
     writer = Writer(data, data.token())

@@ -36,6 +36,9 @@ def redis(server):
     return run
 
 
+@pytest.mark.guarantee(
+    "The application's database role can only read and write rows; Redis users are restricted likewise"
+)
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -147,6 +150,9 @@ def test_redis_requires_a_password(server, role):
     assert "NOAUTH" in done.stdout + done.stderr
 
 
+@pytest.mark.guarantee(
+    "The application's database role can only read and write rows; Redis users are restricted likewise"
+)
 @pytest.mark.parametrize(
     "command",
     ["SET mine 1", "MGET mine", "KEYS *", "FLUSHALL", "CONFIG GET *", "ACL LIST", "PUBLISH mine 1", "EVAL 1 0"],
@@ -167,6 +173,7 @@ def test_sessions_user_is_restricted(redis, command):
     assert redis("sessions", *command.split()).startswith("NOPERM")
 
 
+@pytest.mark.guarantee("Sessions are never evicted and survive a kill of Redis")
 def test_eviction_policies(redis):
     """When full, the cache evicts the least used keys and the sessions refuse writes."""
     policies = {role: redis(role, "INFO", "memory") for role in ("cache", "sessions")}

@@ -210,6 +210,7 @@ def acknowledged(writer):
     return [int(line) for line in docker("logs", writer).stdout.split()]
 
 
+@pytest.mark.guarantee("Sessions are never evicted and survive a kill of Redis")
 @pytest.mark.parametrize("how", [Redis.kill, Redis.recreate])
 def test_acknowledged_sessions_survive(emptied, writer, figure, how):
     """Every session that was acknowledged before a kill exists afterwards."""

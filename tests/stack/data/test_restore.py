@@ -37,6 +37,7 @@ def restore_after_lost_disk(server):
     return writer, max(ages, default=0), seconds
 
 
+@pytest.mark.guarantee("A lost disk costs the last seconds of writes at most, and none with a synchronous archive")
 def test_lost_disk(data, figure):
     """After the loss of the disk a restore loses at most the last seconds."""
     writer, age, seconds = restore_after_lost_disk(data)
@@ -45,6 +46,7 @@ def test_lost_disk(data, figure):
     assert age < 5
 
 
+@pytest.mark.guarantee("A lost disk costs the last seconds of writes at most, and none with a synchronous archive")
 def test_lost_disk_with_a_synchronous_archive(data, figure):
     """With SYNCHRONOUS_ARCHIVE=on no acknowledged write is lost."""
     settings = data.folder / ".env"
@@ -61,6 +63,7 @@ def test_lost_disk_with_a_synchronous_archive(data, figure):
         data.compose("up", "--detach", "--no-deps", "--wait", "db")
 
 
+@pytest.mark.guarantee("Point-in-time restore brings back any second of the last week with exactly its rows")
 def test_point_in_time(data):
     """`--to` restores exactly the rows of that second and keeps the replaced volume."""
     writer, replaced = Writer(data, data.token()), volume(data)

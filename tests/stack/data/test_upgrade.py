@@ -38,6 +38,7 @@ def version(server):
     return int(server.sql("SHOW server_version_num")[0]) // 10000
 
 
+@pytest.mark.guarantee("An upgrade of Postgres to the next major version keeps every acknowledged write")
 def test_upgrade(site, figure):
     """The newer version serves every acknowledged write, and the old volume is kept."""
     before, over, failures = volume(site), threading.Event(), []

@@ -24,6 +24,7 @@ def posts(data, image):
     listener.destroy()
 
 
+@pytest.mark.guarantee("Failing backups are reported; a full backup disk stops the backups and no write")
 def test_failure_and_recovery(data, posts):
     """A stopped WAL stream is posted once with its reason, and once after it recovers."""
     data.compose("pause", "db")

@@ -123,6 +123,7 @@ def test_automatic_renewal(site):
     assert nginx_start(site) == started
 
 
+@pytest.mark.guarantee("A first certificate, renewals and failed renewals fail no request, and a failure is reported")
 @needs_certificate
 def test_failed_renewal_is_reported(site, authority):
     """While the authority is unreachable the old one is served; status, log, metric and health check report it."""
@@ -186,6 +187,7 @@ def place(server, script):
     docker("run", "--rm", "--network=none", "--user=101", folder, "--workdir=/given", "nginx:1.30", "sh", "-c", script)
 
 
+@pytest.mark.guarantee("A first certificate, renewals and failed renewals fail no request, and a failure is reported")
 @needs_certificate
 def test_no_request_failed(load, figure):
     """From the placeholder through every renewal no request fails or is slow."""

@@ -55,6 +55,7 @@ def assert_nothing_changed(result):
     assert not [state for state in idle["containers"] if state.startswith(("running", "restarting"))]
 
 
+@pytest.mark.guarantee("A broken release never receives user traffic")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SMOKE.get(name, ())) for name in BROKEN])
 def test_broken_release(attempt, registry, name):
     """A broken release fails the step that finds the fault, with its cause, and gets no traffic."""
@@ -136,6 +137,7 @@ def test_migration_without_its_lock(attempt, server, load, registry):
     assert_nothing_changed(result)
 
 
+@pytest.mark.guarantee("A canary that fails its users gets at most its share of the traffic and is taken back")
 def test_failing_canary(attempt, server, load, registry):
     """A canary that fails writes gets at most its share, and none after it was taken back."""
     image = registry.release("fails-writes", respond_with("flask.request.method == 'POST'", 500))

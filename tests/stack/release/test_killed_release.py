@@ -91,6 +91,7 @@ DEPLOYS = (
 )
 
 
+@pytest.mark.guarantee("A deploy killed at any step leaves users on a working release, and the next deploy recovers")
 @pytest.mark.parametrize("killed", DEPLOYS)
 def test_deploy_after_killed_deploys(site, killed):
     """After two killed deploys, the next deploy succeeds."""

@@ -67,17 +67,26 @@ def written(server, report):
     return server.sql(f"SELECT sku FROM products WHERE sku LIKE '{prefix}-%'")
 
 
+@pytest.mark.guarantee(
+    "Under constant load, deploys, a migration, a rollback and canaries fail none of 30,000 requests"
+)
 def test_no_request_fails(exercise):
     """No request of at least 30,000 fails."""
     assert exercise.report.failures == []
     assert exercise.report.total >= REQUESTS
 
 
+@pytest.mark.guarantee(
+    "During all of them no response takes longer than two seconds, and each acknowledged write exists once"
+)
 def test_no_slow_request(exercise):
     """The slowest response takes at most two seconds."""
     assert exercise.report.slowest <= SLOWEST
 
 
+@pytest.mark.guarantee(
+    "During all of them no response takes longer than two seconds, and each acknowledged write exists once"
+)
 def test_no_lost_write(exercise):
     """Each product with a 201 is in the database exactly once."""
     assert sorted(written(exercise.server, exercise.report)) == sorted(exercise.report.created)
@@ -122,6 +131,7 @@ def death(exercise):
     return load.report
 
 
+@pytest.mark.guarantee("A dead container costs a few 503 responses until nginx notices, and no acknowledged write")
 def test_container_death(death, figure):
     """A dead container costs a few 503 responses until nginx notices, and it restarts.
 
@@ -133,6 +143,7 @@ def test_container_death(death, figure):
     assert len(death.failures) <= FEW
 
 
+@pytest.mark.guarantee("A dead container costs a few 503 responses until nginx notices, and no acknowledged write")
 def test_no_lost_write_after_a_death(exercise, death):
     """Each product with a 201 is in the database, and none twice."""
     rows = written(exercise.server, death)
@@ -140,6 +151,7 @@ def test_no_lost_write_after_a_death(exercise, death):
     assert set(death.created) <= set(rows)
 
 
+@pytest.mark.guarantee("A rollback takes at most ten seconds")
 def test_rollback_time(exercise, figure):
     """A rollback takes at most ten seconds, without the load, which competes for this machine's CPUs."""
     took = steps(exercise.server.ops("rollback").stdout)

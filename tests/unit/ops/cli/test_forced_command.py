@@ -36,6 +36,7 @@ def test_no_command(command):
         forced_command.arguments(command)
 
 
+@pytest.mark.guarantee("The deploy key can run release commands only, with trusted images only")
 @pytest.mark.parametrize(
     "command",
     [
@@ -114,6 +115,7 @@ FOREIGN = "evil.example/shop@sha256:0"
 OWN = "registry.example/shop@sha256:0"
 
 
+@pytest.mark.guarantee("The deploy key can run release commands only, with trusted images only")
 def test_no_trust(shop):
     """Without a key or a repository, the deploy key cannot deploy: an image's ops has full rights."""
     with pytest.raises(PreconditionError, match=r"secrets/cosign\.pub.*IMAGE_REPOSITORY"):

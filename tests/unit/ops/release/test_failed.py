@@ -36,6 +36,7 @@ def is_as_before(shop):
     return True
 
 
+@pytest.mark.guarantee("A deploy killed at any step leaves users on a working release, and the next deploy recovers")
 @pytest.mark.parametrize("step", COMMANDS)
 def test_before_the_switch(shop, step):
     """A failure before the switch stops the idle colour and does not touch nginx."""

@@ -91,6 +91,7 @@ def is_consistent(shop):
     return found == (expected, [expected], [], None) and len(results) <= 2
 
 
+@pytest.mark.guarantee("A deploy killed at any step leaves users on a working release, and the next deploy recovers")
 @pytest.mark.parametrize("hook", ["fail", "after"])
 def test_at_every_command(make_shop, hook):
     """After a kill before or after any Docker command, one release has all traffic and is the recorded one."""
