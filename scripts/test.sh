@@ -24,8 +24,8 @@ main() {
   return "$status"
 }
 
-workers() { # tests of the integration level mostly wait for servers, so two processes share a core
-  echo $(($(nproc 2>/dev/null || sysctl -n hw.ncpu) * 2))
+workers() { # one more than there are cores, because integration tests wait for servers
+  echo $(($(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1))
 }
 
 [[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"

@@ -36,7 +36,7 @@ def running(project, **environ):
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            wait_for(lambda: send_request(port, "GET", "/health").status == 200, seconds=30)
+            wait_for(lambda: send_request(port, "GET", "/health").status == 200, seconds=60)
             yield port
         finally:
             process.send_signal(signal.SIGTERM)
