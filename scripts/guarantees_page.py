@@ -109,7 +109,7 @@ def row(text: str, proofs: list[Proof], seconds: dict[str, int]) -> str:
 def duration(seconds: int) -> str:
     """Return a time for people: seconds, or minutes from two on; a dash if it was never recorded."""
     if not seconds:
-        return "–"
+        return "-"
     return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
 
 
