@@ -19,7 +19,7 @@ def url(request, folder):
     """A migrated database for this test."""
     if request.param == "postgres":
         return fresh_database(request.getfixturevalue("postgres"))
-    path = folder / f"parted_{next(names)}.db"
+    path = folder / f"diverged_{next(names)}.db"
     shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
     return f"sqlite:///{path}"
 
