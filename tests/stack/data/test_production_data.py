@@ -173,7 +173,7 @@ def test_sessions_user_is_restricted(redis, command):
     assert redis("sessions", *command.split()).startswith("NOPERM")
 
 
-@pytest.mark.guarantee("Sessions are never evicted and survive a kill of Redis")
+@pytest.mark.guarantee("Sessions are never evicted, and a kill of Redis loses at most those of the last two seconds")
 def test_eviction_policies(redis):
     """When full, the cache evicts the least used keys and the sessions refuse writes."""
     policies = {role: redis(role, "INFO", "memory") for role in ("cache", "sessions")}

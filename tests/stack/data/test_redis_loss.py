@@ -16,14 +16,15 @@ MAX_MEMORY = 0.9  # of the container's limit
 SESSION = 425  # bytes that one session takes in Redis, 300 of them its value
 
 # Writes sessions in a loop and prints the number of each that Redis acknowledged.
+DELAYED_WRITE_S = 2  # of `appendfsync everysec`
 WRITER = """
-import itertools, pathlib, redis
+import itertools, pathlib, redis, time
 password = pathlib.Path("/run/secrets/sessions").read_text().strip()
 never = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
 client = redis.Redis("redis-sessions", username="sessions", password=password, socket_timeout=2, retry=never)
 for number in itertools.count():
     client.set(f"session:{number:012}", number)
-    print(number, flush=True)
+    print(number, time.monotonic(), flush=True)
 """
 # In a container: writes $1 sessions from number $2 on; prints how many were refused.
 SESSIONS = """
@@ -206,20 +207,25 @@ def writer(site, one, container):
 
 
 def acknowledged(writer):
-    """Return the numbers that a writer printed."""
-    return [int(line) for line in docker("logs", writer).stdout.split()]
+    """Return the seconds at which a writer's sessions were acknowledged, in the order of their numbers."""
+    lines = [line.split() for line in docker("logs", writer).stdout.splitlines()]
+    assert [int(number) for number, _ in lines] == list(range(len(lines)))
+    return [float(moment) for _, moment in lines]
 
 
-@pytest.mark.guarantee("Sessions are never evicted and survive a kill of Redis")
+@pytest.mark.guarantee("Sessions are never evicted, and a kill of Redis loses at most those of the last two seconds")
 @pytest.mark.parametrize("how", [Redis.kill, Redis.recreate])
 def test_acknowledged_sessions_survive(emptied, writer, figure, how):
-    """Every session that was acknowledged before a kill exists afterwards."""
+    """A kill loses no session that was acknowledged more than two seconds before it.
+
+    Redis delays its write while the disk is busy with an fsync (docs/data.md).
+    """
     how(emptied)
     wait_for(lambda: docker("inspect", "--format={{.State.Status}}", writer).stdout.strip() == "exited")
-    written = acknowledged(writer)
-    figure(f"redis-sessions, {how.__name__}: {len(written):,} sessions acknowledged")
-    assert written == list(range(len(written)))
-    assert missing(emptied, len(written)) == 0
+    moments = acknowledged(writer)
+    lost = missing(emptied, len(moments))
+    figure(f"redis-sessions, {how.__name__}: {len(moments):,} sessions acknowledged, {lost} lost")
+    assert missing(emptied, sum(moment < moments[-1] - DELAYED_WRITE_S for moment in moments)) == 0
 
 
 def missing(sessions, number):
