@@ -1,4 +1,4 @@
-"""Tag versions: random values that a write replaces; an entry is valid while those it was made under are current.
+"""Each tag has a random version that a write replaces; an entry is valid while its tags' versions are unchanged.
 
 Invalidation therefore searches and deletes nothing. Versions are random because a store may evict them: a counter that
 restarts at 1 would make old entries valid again.

@@ -1,6 +1,6 @@
 """Check that a session cookie would be Secure, HttpOnly and limited to this host.
 
-The application has no sessions yet (app/http/proxy.py); the settings are ready for the first one.
+The application has no sessions yet (app/http/sessions.py); the settings are ready for the first one.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Check that the edge and the application agree: trusted proxies, HSTS and the size of request bodies.
 
-The compose file passes nginx' settings to the application too. Without them another edge is in front, which these
+The compose file passes nginx's settings to the application too. Without them another edge is in front, which these
 checks cannot see.
 """
 
@@ -19,7 +19,7 @@ def check_proxies(context: CheckContext) -> Iterator[Finding]:
     if hops == 0 and bundled:
         remedy = "Set TRUSTED_PROXIES=1, as docker-compose.prod.yml does."
         yield failed(
-            "TRUSTED_PROXIES is 0: every client would have nginx' address, and its scheme would be plain HTTP.", remedy
+            "TRUSTED_PROXIES is 0: every client would have nginx's address, and its scheme would be plain HTTP.", remedy
         )
     elif hops == 0:
         remedy = "If a proxy or a load balancer is in front, set TRUSTED_PROXIES=1."

@@ -1,4 +1,4 @@
-"""Obtain and renew the site's certificate with certbot, as nginx' user, who reads the keys.
+"""Obtain and renew the site's certificate with certbot, as nginx's user, who reads the keys.
 
 `renew.py` renews every RENEW_SECONDS, and retries what it could not obtain. `renew.py obtain [--force]` obtains a
 certificate for TRUSTED_HOSTS now. certificates/live links to certbot's own folder, and nginx polls it.

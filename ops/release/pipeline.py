@@ -1,8 +1,8 @@
 """The steps of a deploy as one list; rollback, canary, promote and abort are selections from it.
 
-A step that fails runs its undo, which covers the steps before it too. After a kill, the next command reads the journal
-and does the same. From `record` on, all traffic is on the verified release: nothing is undone, and the next command
-finishes the rest.
+A failed step runs its undo, which reverts everything since `start`. Static files stay, and an applied migration is never
+undone: Postgres rolls back one that fails. After a kill, the next command reads the journal and does the same. From
+`record` on, all traffic is on the verified release: nothing is undone, and the next command finishes the rest.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ops.release.deployment import Deployment
 from ops.server import Server
 
 
-def nothing(_: object) -> None:
-    """Require or undo nothing."""
+def no_op(_: object) -> None:
+    """Do nothing: the default precondition and undo."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Step:
 
     name: str
     action: Callable[[Deployment], str]  # returns a note for the output
-    undo: Callable[[Deployment], None] = nothing
-    precondition: Callable[[Server], None] = nothing
+    undo: Callable[[Deployment], None] = no_op
+    precondition: Callable[[Server], None] = no_op
     is_verified: bool = False  # all traffic is on the verified release: finish, never undo
 
 
 STEPS = (
     Step("preflight", preflight.run),
-    Step("migrate", migrate.run),  # each undo removes one-off containers, so a migration that still runs too
+    Step("migrate", migrate.run),  # every undo also removes the container of a running migration
     Step("static", static_files.run),
     Step("start", colours.start, undo=traffic.stop_idle, precondition=traffic.require_no_canary),
     Step("ready", colours.await_ready, undo=traffic.stop_idle),
@@ -82,7 +82,7 @@ def run(deployment: Deployment) -> None:
             deployment.save(step.name)
             run_step(deployment, step)
         deployment.record_once("ok", seconds=deployment.seconds)  # a canary and an abort have no `record` step
-    except (Exception, Interrupted, KeyboardInterrupt) as error:  # traffic comes first, whatever failed
+    except (Exception, Interrupted, KeyboardInterrupt) as error:  # undo after any exception
         fail(deployment, str(error) or type(error).__name__)
         raise OpsError(
             f"{deployment.journal.command} stopped at “{deployment.journal.step}”. {_outcome(deployment)}"
@@ -120,7 +120,7 @@ def undo(deployment: Deployment) -> None:
     try:
         with progress.step("undo") as report:
             colours.remove_one_offs(deployment.server)
-            (step.undo if step else nothing)(deployment)
+            (step.undo if step else no_op)(deployment)
             report.note = f"all traffic is on web-{deployment.journal.before}"
     except (OpsError, OSError) as error:
         raise OpsError(f"Undo failed: {error}\nRun: python3 -m ops status") from error

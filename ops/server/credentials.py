@@ -10,7 +10,7 @@ from typing import Callable
 
 from ops.errors import PreconditionError
 
-# User ids in the images: the application's, Postgres' and Redis', nginx', Grafana's.
+# User ids in the images: the application's, Postgres' and Redis', nginx's, Grafana's.
 APPLICATION, SERVERS, EDGE, GRAFANA = 10001, 999, 101, 472
 
 OWNERS = {

@@ -161,7 +161,7 @@ def token(site):
 
 @pytest.fixture
 def load(site, token):
-    """Yield a light load of writes and of reads that bypass nginx' cache."""
+    """Yield a light load of writes and of reads that bypass nginx's cache."""
     with Load(site.https, HOST, token, keep_alive=2, fresh=1, rate=10) as load:
         wait_for(lambda: load.report.total > 20)
         yield load
@@ -184,7 +184,7 @@ def test_lost_cache(site, cache, load, figure, how):
 
 
 def outcome(site, token):
-    """Return the Cache-Status of a request that bypasses nginx' cache."""
+    """Return the Cache-Status of a request that bypasses nginx's cache."""
     return site.request("/api/products?limit=5", token=token).headers["Cache-Status"]
 
 

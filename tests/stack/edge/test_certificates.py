@@ -206,7 +206,7 @@ def test_challenge_over_http(site):
 
 @needs_certificate
 def test_private_keys(site):
-    """Only nginx' user can read a private key."""
+    """Only nginx's user can read a private key."""
     keys = site.compose(
         "exec", "-T", "certbot", "find", "/certificates", "-name", "privkey*.pem", "-type", "f"
     ).stdout.split()

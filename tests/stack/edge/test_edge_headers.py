@@ -134,7 +134,7 @@ def test_the_content_security_policy_is_strict(edge):
 
 
 def test_no_version_is_disclosed(edge):
-    """No response discloses nginx' version."""
+    """No response discloses nginx's version."""
     for response in (edge.get("/page"), edge.get("/.problem"), edge.plain("/page"), edge.plain("/.problem")):
         assert response.headers["Server"] == "nginx"
         assert not re.search(rb"nginx/\d", response.body)

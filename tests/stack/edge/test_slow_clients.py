@@ -105,7 +105,7 @@ def test_slow_connections_do_not_affect_others(server, tools, figure, name):
 
 
 def test_all_connections_fit_into_memory(server, tools, figure):
-    """With nearly all of nginx' connections held it is not killed, and another client is served."""
+    """With nearly all of nginx's connections held it is not killed, and another client is served."""
     name = f"{server.name}-nginx-1"
     how = ATTACKS["slow headers"]
     seconds, failures, held = attack(server, tools, how, connections=3900, rate=400, seconds=35)

@@ -45,7 +45,7 @@ def edge(new_edge):
 
 @pytest.fixture(scope="module")
 def authority(edge, tmp_path_factory):
-    """The file of the authority that signed nginx' certificate."""
+    """The file of the authority that signed nginx's certificate."""
     folder = tmp_path_factory.mktemp("testssl")
     folder.chmod(0o777)
     authority = folder / "authority.pem"
@@ -76,7 +76,7 @@ def install_certificate(edge):
 
 
 def is_trusted(edge, authority):
-    """Whether a client with this authority trusts nginx' certificate."""
+    """Whether a client with this authority trusts nginx's certificate."""
     try:
         connect(edge, ssl.create_default_context(cafile=str(authority)))
     except ssl.SSLError:

@@ -14,6 +14,6 @@ def run_tool(server, image, *command, options=(), timeout=120):
 
 
 def address(server, family="IPAddress"):
-    """Return nginx' container address; FAMILY is IPAddress or GlobalIPv6Address."""
+    """Return nginx's container address; FAMILY is IPAddress or GlobalIPv6Address."""
     template = f"{{{{range .NetworkSettings.Networks}}}}{{{{.{family}}}}}{{{{end}}}}"
     return docker("inspect", "--format", template, f"{server.name}-nginx-1").stdout.strip()

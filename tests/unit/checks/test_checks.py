@@ -126,7 +126,7 @@ CASES = {
     ],
     "proxies": [
         ({}, "PASS", "is 1"),
-        ({"TRUSTED_PROXIES": "0"}, "FAIL", "every client would have nginx' address"),
+        ({"TRUSTED_PROXIES": "0"}, "FAIL", "every client would have nginx's address"),
         ({"TRUSTED_PROXIES": "0", "BODY_KILOBYTES": ""}, "WARN", "clients connect directly to the application"),
         ({"TRUSTED_PROXIES": "2"}, "WARN", "nginx forwards one address"),
         ({"TRUSTED_PROXIES": "2", "CDN_NETWORKS": "192.0.2.0/24"}, "WARN", "nginx forwards one address"),

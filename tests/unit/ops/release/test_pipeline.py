@@ -21,7 +21,7 @@ def test_undo():
     """From `start` until verification each step has an undo; from `canary` on it reverts the traffic."""
     risky = ORDER[ORDER.index("start") : ORDER.index("record")]
     undos = {name: BY_NAME[name].undo for name in risky}
-    assert pipeline.nothing not in undos.values()
+    assert pipeline.no_op not in undos.values()
     moved = risky[risky.index("canary") :]
     assert {undos[name] for name in moved} == {traffic.revert}
 
