@@ -1,8 +1,8 @@
 """The steps of a deploy as one list; rollback, canary, promote and abort are selections from it.
 
-A failed step runs its undo, which reverts everything since `start`. Static files stay, and an applied migration is never
-undone: Postgres rolls back one that fails. After a kill, the next command reads the journal and does the same. From
-`record` on, all traffic is on the verified release: nothing is undone, and the next command finishes the rest.
+A failed step runs its undo, which reverts everything since `start`. Static files stay, and an applied migration is
+never undone: Postgres rolls back one that fails. After a kill, the next command reads the journal and does the same.
+From `record` on, all traffic is on the verified release: nothing is undone, and the next command finishes the rest.
 """
 
 from __future__ import annotations
