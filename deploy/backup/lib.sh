@@ -64,7 +64,7 @@ newest() { # FOLDER
 }
 
 require_time() { # NAME VALUE
-  [[ $2 =~ ^([01][0-9]|2[0-3]):[0-5][0-9]$ ]] || die "$1: '$2' is invalid. Give hours and minutes, such as 02:30."
+  [[ $2 =~ ^([01][0-9]|2[0-3]):[0-5][0-9]$ ]] || die "$1: '$2' is invalid. Use hours and minutes, such as 02:30."
 }
 
 segment_of() { # TIMELINE LSN: the name of the WAL segment (16 MiB)

@@ -20,7 +20,7 @@ TEXT" >/tmp/pgbouncer.ini
 
 require_integer() { # NAME VALUE MIN MAX
   if [[ ! $2 =~ ^[1-9][0-9]{0,8}$ ]] || (($2 < $3 || $2 > $4)); then
-    refuse "$1" "$2" "Give an integer from $3 to $4"
+    refuse "$1" "$2" "Use an integer from $3 to $4"
   fi
 }
 

@@ -13,7 +13,7 @@ main() {
   case ${SYNCHRONOUS_ARCHIVE:-off} in
     on) standby=archive ;;
     off) ;;
-    *) refuse SYNCHRONOUS_ARCHIVE "$SYNCHRONOUS_ARCHIVE" 'Give on or off' ;;
+    *) refuse SYNCHRONOUS_ARCHIVE "$SYNCHRONOUS_ARCHIVE" 'Use on or off' ;;
   esac
   eval "cat <<TEXT
 $(<"${BASH_SOURCE[0]%/*}/postgresql.conf")
@@ -52,7 +52,7 @@ processors() { # the container's CPU limit, rounded up, or the machine's process
 
 require_integer() { # NAME VALUE MIN MAX
   if [[ ! $2 =~ ^[1-9][0-9]{0,8}$ ]] || (($2 < $3 || $2 > $4)); then
-    refuse "$1" "$2" "Give an integer from $3 to $4"
+    refuse "$1" "$2" "Use an integer from $3 to $4"
   fi
 }
 

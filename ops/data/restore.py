@@ -45,7 +45,7 @@ def restore(server: Server, to: str, name: str, *, offsite: bool, assume_yes: bo
 def require_terminal(*, assume_yes: bool) -> None:
     """Raise PreconditionError without a terminal or --yes."""
     if not assume_yes and not sys.stdin.isatty():
-        raise PreconditionError("The command asks before it replaces the database, and has no terminal. Give --yes.")
+        raise PreconditionError("Confirmation needs a terminal; pass --yes to replace the database without it.")
 
 
 def replace_database(server: Server, plan: Plan, settings: dict[str, str], *, assume_yes: bool) -> None:
@@ -87,9 +87,9 @@ def parse_time(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
     except ValueError as error:
-        raise PreconditionError(f"--to: {text!r} is not a time. Give one such as 2026-11-25T10:00:00Z.") from error
+        raise PreconditionError(f"--to: {text!r} is not a time. Use one such as 2026-11-25T10:00:00Z.") from error
     if found.tzinfo is None:
-        raise PreconditionError(f"--to: {text!r} has no time zone. Give one such as {text}Z, for UTC, or {text}+01:00.")
+        raise PreconditionError(f"--to: {text!r} has no time zone. Use one such as {text}Z, for UTC, or {text}+01:00.")
     return found.astimezone(timezone.utc)
 
 

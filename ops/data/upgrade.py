@@ -34,7 +34,7 @@ def require_newer(server: Server, major: int) -> int:
     image = str(server.config["services"]["db"]["image"])
     live = int(image.rpartition(":")[2].partition("-")[0].partition(".")[0])
     if major <= live:
-        raise PreconditionError(f"The database runs Postgres {live} ({image}). Give a newer major version.")
+        raise PreconditionError(f"The database runs Postgres {live} ({image}). Use a newer major version.")
     return live
 
 

@@ -10,7 +10,7 @@ EDGE = "/etc/nginx/edge"  # nginx's configuration in its container
 
 
 def containers(project: str, colour: str) -> Argv:
-    """Print the ids of a colour's containers, also stopped ones."""
+    """Print the ids of a colour's containers, including stopped ones."""
     labels = {"project": project, "service": service(colour), "oneoff": "False"}
     return ["docker", "ps", "--all", "--quiet", *label_filters(labels)]
 
@@ -82,7 +82,7 @@ def copy_bundle(container: str, folder: Path) -> Argv:
 
 
 def remove_containers(ids: Argv) -> Argv:
-    """Remove containers, also running ones."""
+    """Remove containers, including running ones."""
     return ["docker", "rm", "--force", "--volumes", *ids]
 
 

@@ -131,7 +131,7 @@ class Compose:
         return self.migrate(image, "sh", "-c", script)
 
     def ps(self) -> Argv:
-        """Print a JSON object for each container, also stopped ones."""
+        """Print a JSON object for each container, including stopped ones."""
         return self.argv("ps", "--all", "--format", "json")
 
     def logs(self, *argv: str) -> Argv:

@@ -37,7 +37,7 @@ class Runner:
             raise
 
     def try_run(self, argv: Argv, timeout: float = 60) -> str:
-        """Return everything that a query printed, also if it failed."""
+        """Return everything that a query printed, even if it failed."""
         try:
             done = self._start(argv, timeout, merge=True)
         except (OSError, subprocess.TimeoutExpired) as error:

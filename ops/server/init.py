@@ -75,7 +75,7 @@ def write_settings(server: Server, hosts: list[str], email: str) -> None:
     wrong = [host for host in hosts if not HOST.fullmatch(host)]
     if wrong or not hosts:
         raise PreconditionError(
-            f"--host: {', '.join(wrong) or 'none given'}. Give each public host name: --host shop.example"
+            f"--host: {', '.join(wrong) or 'none given'}. Pass each public host name: --host shop.example"
         )
     if not PROJECT.fullmatch(server.folder.name):
         raise PreconditionError(

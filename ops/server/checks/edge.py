@@ -23,7 +23,5 @@ def check(server: Server) -> Iterator[Finding]:
         yield failed("HTTP does not redirect to HTTPS.", "Does this bundle's nginx respond? docker compose ps")
     if "Strict-Transport-Security" not in secure:
         yield warned("HTTPS responses have no Strict-Transport-Security.", "HSTS in .env (docs/edge.md).")
-    else:
-        yield from [passed("HTTP redirects to HTTPS, whose responses have Strict-Transport-Security.")] * (
-            "Location" in plain
-        )
+    elif "Location" in plain:
+        yield passed("HTTP redirects to HTTPS, whose responses have Strict-Transport-Security.")

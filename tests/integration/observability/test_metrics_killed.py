@@ -72,7 +72,7 @@ def kill(server, number, turn):
 SIGNALS = [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT]
 
 
-@pytest.mark.guarantee("Metrics count every response exactly once, also while workers are killed")
+@pytest.mark.guarantee("Metrics count every response exactly once, even while workers are killed")
 @pytest.mark.parametrize("number", SIGNALS, ids=[number.name for number in SIGNALS])
 def test_responses_are_counted_once(server, number):
     """Every response is counted exactly once.

@@ -89,7 +89,7 @@ def test_restored_database_is_backed_up(data):
 def test_confirmation(data):
     """Without a terminal and without --yes nothing starts."""
     done = data.ops("restore", check=False)
-    assert (done.returncode, "Give --yes" in done.stdout) == (2, True)
+    assert (done.returncode, "pass --yes" in done.stdout) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -74,4 +74,4 @@ def test_other_version_does_not_start(site):
 def test_not_newer(site):
     """A version that is not newer is refused."""
     done = site.ops("upgrade", "18", "--yes", check=False)
-    assert (done.returncode, "Give a newer major version" in done.stdout) == (2, True)
+    assert (done.returncode, "Use a newer major version" in done.stdout) == (2, True)

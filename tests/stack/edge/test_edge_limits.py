@@ -180,4 +180,4 @@ def test_an_invalid_setting_stops_nginx(limited):
     command = ("run", "--rm", "--no-deps", "-T", "--env", "API_RATE=fast", "nginx")
     completed = limited.compose(*command, check=False)
     assert completed.returncode == 1
-    assert "API_RATE: 'fast' is invalid. Give a whole number from 1 to 100000." in completed.stderr
+    assert "API_RATE: 'fast' is invalid. Use a whole number from 1 to 100000." in completed.stderr

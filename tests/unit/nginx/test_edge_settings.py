@@ -99,4 +99,4 @@ def test_an_invalid_value_stops_nginx(name, value):
     """An invalid value stops nginx before it starts; the message has the name, the value and the remedy."""
     with pytest.raises(subprocess.CalledProcessError) as stopped:
         settings(**{name: value})
-    assert f"{name}: '{value}' is invalid. Give " in stopped.value.stderr
+    assert f"{name}: '{value}' is invalid. Use " in stopped.value.stderr

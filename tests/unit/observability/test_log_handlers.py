@@ -225,7 +225,7 @@ def test_threads_share_stderr(stderr_log, pipe):
     assert sorted(pipe.lines()) == sorted(text for mine in texts for text in mine)
 
 
-@pytest.mark.guarantee("Processes that share a log write whole lines only, also while logrotate renames the file")
+@pytest.mark.guarantee("Processes that share a log write whole lines only, even while logrotate renames the file")
 def test_processes_share_stderr():
     """Lines of four processes are whole, also those that a pipe does not accept atomically."""
     assert Counter(run(WRITERS)[1].splitlines()) == WRITTEN
@@ -290,7 +290,7 @@ def test_unformattable_record_spares_its_batch(batching_log, pipe, monkeypatch):
     assert pipe.lines() == ["one", "two"]
 
 
-@pytest.mark.guarantee("Processes that share a log write whole lines only, also while logrotate renames the file")
+@pytest.mark.guarantee("Processes that share a log write whole lines only, even while logrotate renames the file")
 def test_processes_share_file(tmp_path):
     """Lines of four processes are whole while the file is renamed again and again, as logrotate does."""
     file, done = tmp_path / "app.log", threading.Event()

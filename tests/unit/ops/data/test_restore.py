@@ -140,7 +140,7 @@ def test_failed_backup_afterwards(shop, server):
 def test_no_terminal(shop, server, monkeypatch):
     """Without a terminal and without --yes nothing starts."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
-    with pytest.raises(PreconditionError, match="Give --yes"):
+    with pytest.raises(PreconditionError, match="pass --yes"):
         restore.restore(server, "", "", offsite=False, assume_yes=False)
     assert shop.docker.executed == []
 
