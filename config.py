@@ -1,4 +1,4 @@
-"""Settings, read from the environment once, when the application factory asks for them.
+"""Settings, which the application factory reads from the environment once.
 
 Importing this module reads nothing and cannot fail. `load` reads everything and reports all missing or invalid
 variables at once. Each variable may instead be given as NAME_FILE, the path of a file that contains the value, as
@@ -16,14 +16,14 @@ from marshmallow import ValidationError, fields, validate
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-DEVELOPMENT_SECRET_KEY = "development-only-and-refused-in-production"  # noqa: S105 - it protects nothing
+DEVELOPMENT_SECRET_KEY = "development-only-and-refused-in-production"  # noqa: S105 - not a secret
 OTLP_HEADER = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ !#-+\--:<-\[\]-~]*")  # https://www.w3.org/TR/baggage/
 SAMPLERS = ("always_on", "always_off", "traceidratio")
 REQUIRED: Any = object()
 
 
 class ConfigError(Exception):
-    """The settings are invalid; the text names every variable that must change, one a line."""
+    """The settings are invalid; the text names every variable that must change, one per line."""
 
 
 class Environment:
@@ -86,8 +86,8 @@ class Config:
     TESTING = False
     SQLALCHEMY_TRACK_MODIFICATIONS = False
 
-    # Defaults that depend on the environment; a variable that is read through _default and not listed here is required.
-    defaults: ClassVar[dict[str, Any]] = {}
+    # Of settings whose default depends on the environment; where one is missing, the setting is required.
+    environment_defaults: ClassVar[dict[str, Any]] = {}
     secret_key_rules: ClassVar[list[Any]] = []
     database_rules: ClassVar[list[Any]] = []
 
@@ -102,15 +102,15 @@ class Config:
         self._read_tracing(env)
         self.METRICS = env.boolean("METRICS", default=True)
 
-    def _default(self, name: str) -> Any:
-        return self.defaults.get(name, REQUIRED)
+    def _environment_default(self, name: str) -> Any:
+        return self.environment_defaults.get(name, REQUIRED)
 
     def _read_secrets(self, env: Environment) -> None:
-        self.SECRET_KEY = env.string("SECRET_KEY", self._default("SECRET_KEY"), self.secret_key_rules)
+        self.SECRET_KEY = env.string("SECRET_KEY", self._environment_default("SECRET_KEY"), self.secret_key_rules)
         self.SECRET_KEY_FALLBACKS = env.strings("SECRET_KEY_FALLBACKS", [])
 
     def _read_database(self, env: Environment) -> None:
-        direct = self._database_url(env, "DATABASE_URL", self._default("DATABASE_URL"))
+        direct = self._database_url(env, "DATABASE_URL", self._environment_default("DATABASE_URL"))
         self.SQLALCHEMY_DATABASE_URI = _with_host(direct, env.string("DATABASE_HOST", ""))
         self.MIGRATION_DATABASE_URL = self._database_url(env, "MIGRATION_DATABASE_URL", "") or direct
         self.DB_POOL_SIZE = env.integer("DB_POOL_SIZE", env.integer("GUNICORN_THREADS", 4, 1), 1, 100)
@@ -125,19 +125,21 @@ class Config:
             return None
 
     def _read_redis(self, env: Environment) -> None:
-        self.REDIS_URL = env.string("REDIS_URL", self._default("REDIS_URL"), _validate_redis_url)
+        self.REDIS_URL = env.string("REDIS_URL", self._environment_default("REDIS_URL"), _validate_redis_url)
         self.REDIS_TIMEOUT = env.number("REDIS_TIMEOUT", 0.25, 0.01, 5)
         self.CACHE_MAX_BYTES = env.integer("CACHE_MAX_BYTES", 64 * 2**20, 2**20)
 
     def _read_http(self, env: Environment) -> None:
-        self.TRUSTED_HOSTS = env.strings("TRUSTED_HOSTS", self._default("TRUSTED_HOSTS"))
+        self.TRUSTED_HOSTS = env.strings("TRUSTED_HOSTS", self._environment_default("TRUSTED_HOSTS"))
         self.TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, 0, 5)
         self.MAX_CONTENT_LENGTH = env.integer("MAX_CONTENT_LENGTH", 64 * 1024, 1024, 2**30)
 
     def _read_logging(self, env: Environment) -> None:
         levels = validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
         self.LOG_LEVEL = env.string("LOG_LEVEL", "INFO", levels)
-        self.LOG_FORMAT = env.string("LOG_FORMAT", self._default("LOG_FORMAT"), validate.OneOf(["json", "text"]))
+        self.LOG_FORMAT = env.string(
+            "LOG_FORMAT", self._environment_default("LOG_FORMAT"), validate.OneOf(["json", "text"])
+        )
         self.LOG_TO_FILE = env.string("LOG_TO_FILE", "", _validate_log_file)
 
     def _read_sentry(self, env: Environment) -> None:
@@ -157,7 +159,7 @@ class DevelopmentConfig(Config):
     """Development: every setting has a default."""
 
     ENVIRONMENT = "development"
-    defaults: ClassVar = {
+    environment_defaults: ClassVar = {
         "SECRET_KEY": DEVELOPMENT_SECRET_KEY,
         "DATABASE_URL": "sqlite:///app.db",
         "REDIS_URL": "",
@@ -171,7 +173,10 @@ class TestingConfig(Config):
 
     ENVIRONMENT = "testing"
     TESTING = True
-    defaults: ClassVar = DevelopmentConfig.defaults | {"DATABASE_URL": "sqlite://", "LOG_FORMAT": "json"}
+    environment_defaults: ClassVar = DevelopmentConfig.environment_defaults | {
+        "DATABASE_URL": "sqlite://",
+        "LOG_FORMAT": "json",
+    }
 
     def _read_database(self, env: Environment) -> None:
         super()._read_database(env)
@@ -180,12 +185,12 @@ class TestingConfig(Config):
 
 
 class ProductionConfig(Config):
-    """Production: security settings have no default, and weak values are refused."""
+    """Production: security settings have no default, and weak values are rejected."""
 
     ENVIRONMENT = "production"
-    defaults: ClassVar = {"LOG_FORMAT": "json"}
+    environment_defaults: ClassVar = {"LOG_FORMAT": "json"}
 
-    # For sessions, which the application does not use yet. No other host of the domain can set a __Host- cookie.
+    # For future sessions; the application has none (app/http/sessions.py). No other host can set a __Host- cookie.
     SESSION_COOKIE_NAME = "__Host-session"
     SESSION_COOKIE_SECURE = True
     SESSION_COOKIE_SAMESITE = "Lax"
@@ -253,8 +258,8 @@ def _with_host(url: URL | None, host: str) -> Any:
 
 def _validate_redis_url(text: str) -> None:
     url = _split(text)
-    database = url.scheme == "unix" or re.fullmatch(r"/?[0-9]{0,3}", url.path)
-    if not (url.scheme in {"redis", "rediss", "unix"} and database):
+    has_valid_path = url.scheme == "unix" or re.fullmatch(r"/?[0-9]{0,3}", url.path)
+    if not (url.scheme in {"redis", "rediss", "unix"} and has_valid_path):
         example = "redis://host:6379/0"
         raise ValidationError(f"Not a Redis URL. Must begin with redis://, rediss:// or unix://; example: {example}")
 
@@ -272,13 +277,13 @@ def _validate_http_url(text: str) -> None:
 
 
 def _validate_otlp_headers(text: str) -> None:
-    """Refuse what OpenTelemetry would skip with a warning that quotes it, credentials included."""
+    """Reject headers that OpenTelemetry would skip with a warning that quotes them, including credentials."""
     if not all(OTLP_HEADER.fullmatch(part.strip()) for part in text.split(",") if part.strip()):
         raise ValidationError("Not a list of name=value. Write a comma or a quote in a value as %2C or %22.")
 
 
 def _split(text: str) -> SplitResult:
-    """Return the parts of a URL, all of them empty if its port or brackets are invalid."""
+    """Return the parts of a URL; all are empty if its port or brackets are invalid."""
     try:
         url = urlsplit(text)
         url.port  # noqa: B018 - raises ValueError unless it is a number
@@ -288,7 +293,7 @@ def _split(text: str) -> SplitResult:
 
 
 def _validate_log_file(text: str) -> None:
-    """Refuse a file whose folder does not exist or is not writable, which would make rotation fail."""
+    """Reject a file whose folder does not exist or is not writable, which would make rotation fail."""
     folder = Path(text).absolute().parent
     if not folder.is_dir():
         raise ValidationError("Its folder does not exist. Create it first.")

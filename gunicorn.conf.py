@@ -61,7 +61,7 @@ def read_quota_v1(cgroup):
 
 
 def default_workers():
-    """Return one worker per CPU but at least two, so that one can die; one worker with the in-process cache."""
+    """Return one worker per CPU but at least two, so that one can crash; one worker with the in-process cache."""
     if not (os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")):
         return 1
     return max(2, math.ceil(count_cpus()))
@@ -81,9 +81,9 @@ def log_settings():
     """Return the logging configuration, with defaults for invalid values; the application reports those."""
     level, form = os.environ.get("LOG_LEVEL") or "INFO", os.environ.get("LOG_FORMAT")
     default = "text" if os.environ.get("FLASK_ENV") == "development" else "json"
-    known = level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "INFO"
+    valid_level = level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "INFO"
     path, release = os.environ.get("LOG_TO_FILE") or "", os.environ.get("RELEASE") or "unknown"
-    return logging_config.dict_config(known, form if form in {"json", "text"} else default, path, release)
+    return logging_config.dict_config(valid_level, form if form in {"json", "text"} else default, path, release)
 
 
 def on_starting(server):

@@ -16,7 +16,7 @@ __all__ = ["cached", "current_cache", "init_app"]
 
 
 def init_app(app: Flask) -> None:
-    """Use Redis if REDIS_URL names one, else process memory; neither is required for readiness."""
+    """Use Redis if REDIS_URL is set, else process memory; neither is required for readiness."""
     url = app.config["REDIS_URL"]
     store = _redis_store(app, url) if url else MemoryStore(app.config["CACHE_MAX_BYTES"])
     app.extensions["cache"] = ResponseCache(store, namespace())
@@ -26,5 +26,5 @@ def init_app(app: Flask) -> None:
 def _redis_store(app: Flask, url: str) -> Store:
     store = RedisStore(url, app.config["REDIS_TIMEOUT"])
     tracing.instrument_redis(app, store.client)
-    probes.register(app, "redis", store.ping, essential=False)
+    probes.register(app, "redis", store.ping, required=False)
     return LocalStore(store)

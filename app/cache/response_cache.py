@@ -22,7 +22,7 @@ from app.observability import metrics
 LOCK_TTL = 10.0
 MAX_WAIT = 3.0  # seconds that a request waits for another request's computation
 POLL_INTERVAL = 0.01
-JITTER = 0.1  # entries made together must not expire together
+JITTER = 0.1  # entries computed together must not expire together
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class ResponseCache:
             log.warning("a cache lock was not released; it expires within %d s", LOCK_TTL)
 
     def invalidate(self, tags: Sequence[str]) -> bool:
-        """Invalidate every entry with one of TAGS; return whether it is done (see TagVersions.invalidate)."""
+        """Invalidate every entry with one of TAGS; return whether the store has accepted it."""
         return self.tags.invalidate(tags)
 
 

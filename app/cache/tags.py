@@ -1,7 +1,7 @@
-"""Each tag has a random version that a write replaces; an entry is valid while its tags' versions are unchanged.
+"""Tag versions: each tag has a random version; an entry is valid while its tags' versions are unchanged.
 
-Invalidation therefore searches and deletes nothing. Versions are random because a store may evict them: a counter that
-restarts at 1 would make old entries valid again.
+A write replaces the version of each of its tags, so invalidation neither searches nor deletes entries. Versions are
+random because a store may evict them: a counter that restarts at 1 would make old entries valid again.
 """
 
 import logging

@@ -1,1 +1,1 @@
-"""The production check: whether a server's settings and backends are fit for production, one concern a module."""
+"""The production check: whether the settings and backends are fit for production, one topic per module."""

@@ -1,4 +1,4 @@
-"""Check that the application's clock and the database's agree: tokens expire on time, and times are in one order."""
+"""Check that the application's and the database's clocks agree: tokens expire on time, timestamps are in order."""
 
 import time
 from collections.abc import Iterator

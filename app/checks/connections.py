@@ -1,4 +1,4 @@
-"""Check that all connections that may be open at once fit into Postgres' limit."""
+"""Check that all connections that may be open concurrently fit into Postgres's limit."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ OTHERS = {
 }
 OPERATORS = 5  # psql sessions, `flask token create`
 POOLER_CLIENTS = 5  # PgBouncer's health check, this check, operators' commands
-FEWER = "WEB_REPLICAS, WEB_CONCURRENCY or GUNICORN_THREADS"
+WEB_SETTINGS = "WEB_REPLICAS, WEB_CONCURRENCY or GUNICORN_THREADS"
 
 
 def check(context: CheckContext) -> Iterator[Finding]:
@@ -38,10 +38,10 @@ def find_pooler(context: CheckContext) -> Pooler | None:
         return None
 
 
-def add_up(client: str, number: int, how: str, limits: Limits) -> Finding:
-    """Compare the connections of CLIENT and of all others with Postgres' limit."""
+def add_up(client: str, number: int, calculation: str, limits: Limits) -> Finding:
+    """Compare the connections of CLIENT and of all others with Postgres's limit."""
     total = number + sum(OTHERS.values())
-    parts = " + ".join([f"{number} {client}{how}", *(f"{count} {name}" for name, count in OTHERS.items())])
+    parts = " + ".join([f"{number} {client}{calculation}", *(f"{count} {name}" for name, count in OTHERS.items())])
     reason = f"{total} connections = {parts}; Postgres has {limits.available} of {limits.maximum} not reserved."
     needed = total + OPERATORS + limits.reserved
     if total + OPERATORS <= limits.available:
@@ -53,10 +53,10 @@ def add_up(client: str, number: int, how: str, limits: Limits) -> Finding:
 
 def remedy(client: str, needed: int) -> str:
     """Return what to change in .env."""
-    raised = f"raise DB_CONNECTIONS to {needed}, and DB_MEMORY with it"
+    raise_limit = f"raise DB_CONNECTIONS to {needed}, and DB_MEMORY with it"
     if client == "PgBouncer":
-        return f"Lower PGBOUNCER_POOL, or {raised}."
-    return f"Lower {FEWER}, or {raised}, or add PgBouncer (DATABASE_HOST in .env.example)."
+        return f"Lower PGBOUNCER_POOL, or {raise_limit}."
+    return f"Lower {WEB_SETTINGS}, or {raise_limit}, or add PgBouncer (DATABASE_HOST in .env.example)."
 
 
 def check_clients(context: CheckContext) -> Iterator[Finding]:
@@ -71,16 +71,16 @@ def check_clients(context: CheckContext) -> Iterator[Finding]:
     if total <= pooler.clients:
         yield passed(reason)
     else:
-        yield failed(reason, f"Lower {FEWER}, or raise PGBOUNCER_CLIENTS to {total}.")
+        yield failed(reason, f"Lower {WEB_SETTINGS}, or raise PGBOUNCER_CLIENTS to {total}.")
 
 
 def check_pooler(context: CheckContext) -> Iterator[Finding]:
     """Check that the pooler accepts the application and applies its statement timeout."""
     if not context.uses_pooler:
         return
-    url, wanted = context.settings.SQLALCHEMY_DATABASE_URI, round(context.settings.DB_TIMEOUT * 1000)
+    url, required = context.settings.SQLALCHEMY_DATABASE_URI, round(context.settings.DB_TIMEOUT * 1000)
     sql = "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"
-    [(found,)] = context.query(url, sql)
-    reason = f"through {url.host}, statement_timeout is {found} ms; DB_TIMEOUT requires {wanted} ms."
+    [(actual,)] = context.query(url, sql)
+    reason = f"through {url.host}, statement_timeout is {actual} ms; DB_TIMEOUT requires {required} ms."
     recreate = f"Recreate it: docker compose up --detach --no-deps {url.host}"
-    yield passed(reason) if found == wanted else warned(reason, recreate)
+    yield passed(reason) if actual == required else warned(reason, recreate)

@@ -30,8 +30,8 @@ DATABASES = {"DATABASE_URL": "SQLALCHEMY_DATABASE_URI", "MIGRATION_DATABASE_URL"
 
 
 @dataclass(frozen=True)
-class Web:
-    """All containers of the application, and the connections of each of their processes."""
+class WebConnections:
+    """The connections of all containers of the application to Postgres."""
 
     replicas: int
     workers: int
@@ -40,18 +40,18 @@ class Web:
 
     @property
     def connections(self) -> int:
-        """Return how many connections may be open at once."""
+        """Return how many connections may be open concurrently."""
         return COLOURS * self.replicas * self.workers * (self.pool + self.probes)
 
     def __str__(self) -> str:
         """Return the calculation."""
-        each = f"({self.pool} + {self.probes} for probes)"
-        return f"{COLOURS} colours x {self.replicas} containers x {self.workers} workers x {each}"
+        per_worker = f"({self.pool} + {self.probes} for probes)"
+        return f"{COLOURS} colours x {self.replicas} containers x {self.workers} workers x {per_worker}"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Postgres' connection limit, and the part of it that is reserved for administrators."""
+    """Postgres's connection limit, and the part of it that is reserved for administrators."""
 
     maximum: int
     reserved: int
@@ -107,14 +107,14 @@ class CheckContext:
     @cached_property
     def databases(self) -> dict[str, URL]:
         """The distinct database URLs, by their variable."""
-        found = {name: getattr(self.settings, attribute) for name, attribute in DATABASES.items()}
-        return found if len(set(found.values())) > 1 else {"DATABASE_URL": self.settings.SQLALCHEMY_DATABASE_URI}
+        urls = {name: getattr(self.settings, attribute) for name, attribute in DATABASES.items()}
+        return urls if len(set(urls.values())) > 1 else {"DATABASE_URL": self.settings.SQLALCHEMY_DATABASE_URI}
 
     @cached_property
     def redis_servers(self) -> dict[str, str]:
-        """The Redis URLs of the cache and, if set, of sessions, by their variable."""
-        found = {"REDIS_URL": self.settings.REDIS_URL, "SESSION_REDIS_URL": self.variable("SESSION_REDIS_URL")}
-        return {name: url for name, url in found.items() if url}
+        """The Redis URLs of the cache and, once the application has sessions, of their store, by their variable."""
+        urls = {"REDIS_URL": self.settings.REDIS_URL, "SESSION_REDIS_URL": self.variable("SESSION_REDIS_URL")}
+        return {name: url for name, url in urls.items() if url}
 
     @cached_property
     def secrets(self) -> set[str]:
@@ -125,20 +125,20 @@ class CheckContext:
         return {str(secret) for secret in (*passwords, *keys) if secret}
 
     @cached_property
-    def web(self) -> Web:
+    def web(self) -> WebConnections:
         """What Gunicorn would start here and in each container; raises SystemExit for an invalid number."""
         gunicorn = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
         options = engine.engine_options(vars(self.settings))
         replicas = gunicorn["read_integer"]("WEB_REPLICAS", 2, 1, 100)
-        return Web(replicas, gunicorn["workers"], options["pool_size"] + options["max_overflow"])
+        return WebConnections(replicas, gunicorn["workers"], options["pool_size"] + options["max_overflow"])
 
     @cached_property
     def limits(self) -> Limits:
-        """Postgres' connection limits."""
+        """Postgres's connection limits."""
         reserved = ("reserved_connections", "superuser_reserved_connections")
         sql = "SELECT name, setting::int FROM pg_settings WHERE name IN ('max_connections', %s, %s)"
-        found: dict[str, int] = dict(self.query(self.settings.MIGRATION_DATABASE_URL, sql, *reserved))
-        return Limits(found["max_connections"], sum(found.get(name, 0) for name in reserved))
+        values: dict[str, int] = dict(self.query(self.settings.MIGRATION_DATABASE_URL, sql, *reserved))
+        return Limits(values["max_connections"], sum(values.get(name, 0) for name in reserved))
 
     @cached_property
     def pooler(self) -> Pooler:
@@ -160,7 +160,7 @@ class CheckContext:
         return list(dict.fromkeys(str(url.host) for url in urls))
 
     def query(self, url: URL, sql: str, *values: Any, defaults: bool = False) -> list[Any]:
-        """Return the rows of a statement, on a connection like the application's; DEFAULTS: without its timeouts."""
+        """Return the rows of a statement, with the application's connection options; DEFAULTS omits its timeouts."""
         options = engine.engine_options(vars(self.settings))["connect_args"] | {"application_name": "check"}
         if defaults:
             del options["options"]
@@ -179,7 +179,7 @@ class CheckContext:
 
     def addresses(self, host: str) -> list[str]:
         """Return the addresses of a host; raises OSError."""
-        return sorted({str(found[4][0]) for found in socket.getaddrinfo(host, None)})
+        return sorted({str(info[4][0]) for info in socket.getaddrinfo(host, None)})
 
     def schema_state(self) -> str:
         """Return "current" or "ahead"; raises the errors of app/db/schema_state.py."""
@@ -189,7 +189,7 @@ class CheckContext:
             return schema_state.compare(connection)
 
     def redis_command(self, url: str, *command: str, anonymous: bool = False) -> Any:
-        """Return Redis' reply, as the application's user or without a password; raises RedisError."""
+        """Return Redis's reply, as the application's user or without a password; raises RedisError."""
         options = redis_options(url) | {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
         if anonymous:
             options = {name: value for name, value in options.items() if name not in {"username", "password"}}

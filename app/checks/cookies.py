@@ -14,9 +14,9 @@ HOST_PREFIX = "__Host-"  # browsers accept it only over TLS, and no other host c
 def check(context: CheckContext) -> Iterator[Finding]:
     """Check the values that Flask would use."""
     config = context.flask_config
-    found = [*_check_scope(config["SESSION_COOKIE_NAME"], config), *_check_flags(config)]
-    yield from found
-    if not found:
+    problems = [*_check_scope(config["SESSION_COOKIE_NAME"], config), *_check_flags(config)]
+    yield from problems
+    if not problems:
         yield passed(
             f"{config['SESSION_COOKIE_NAME']}: Secure, HttpOnly, SameSite={config['SESSION_COOKIE_SAMESITE']}."
         )

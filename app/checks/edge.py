@@ -1,7 +1,7 @@
 """Check that the edge and the application agree: trusted proxies, HSTS and the size of request bodies.
 
-The compose file passes nginx's settings to the application too. Without them another edge is in front, which these
-checks cannot see.
+The compose file passes nginx's settings to the application too. Without them the edge is a different one, whose
+settings these checks cannot read.
 """
 
 import re
@@ -27,7 +27,7 @@ def check_proxies(context: CheckContext) -> Iterator[Finding]:
             "TRUSTED_PROXIES is 0, which is correct only if clients connect directly to the application.", remedy
         )
     elif hops > 1 and bundled:
-        remedy = "Set TRUSTED_PROXIES=1; list what is in front of nginx in CDN_NETWORKS."
+        remedy = "Set TRUSTED_PROXIES=1; list the proxies in front of nginx in CDN_NETWORKS."
         yield warned(
             f"TRUSTED_PROXIES is {hops}, but nginx forwards one address, which would be taken for the client.", remedy
         )
@@ -41,14 +41,16 @@ def check_proxies(context: CheckContext) -> Iterator[Finding]:
 def check_hsts(context: CheckContext) -> Iterator[Finding]:
     """Check that browsers use TLS only, for long enough."""
     value = context.variables.get("HSTS", "")
-    found = re.match(r"max-age=(\d+)", value)
-    if not found:
+    match = re.match(r"max-age=(\d+)", value)
+    if not match:
         remedy = "Check: curl --silent --head https://YOUR-HOST/health | grep -i strict-transport-security"
         yield warned("it is unknown whether the edge sends Strict-Transport-Security.", remedy)
-    elif int(found[1]) < LONG_HSTS_S:
-        days = int(found[1]) / 86400
+    elif int(match[1]) < LONG_HSTS_S:
+        days = int(match[1]) / 86400
         remedy = "After some successful certificate renewals: HSTS=max-age=63072000; includeSubDomains"
-        reason = f"HSTS lasts {days:.0f} days: later, a first request may be unencrypted." if days else "HSTS is off."
+        reason = (
+            f"HSTS lasts {days:.0f} days; after that, a first request may be unencrypted." if days else "HSTS is off."
+        )
         yield warned(reason, remedy)
     else:
         yield passed(f"HSTS is {value}.")
@@ -66,7 +68,8 @@ def check_bodies(context: CheckContext) -> Iterator[Finding]:
     elif int(kilobytes) * 1024 > limit:
         remedy = f"Set MAX_CONTENT_LENGTH={int(kilobytes) * 1024}, or lower BODY_KILOBYTES."
         yield warned(
-            f"nginx accepts {kilobytes} KiB, but MAX_CONTENT_LENGTH is {limit}: it reads bodies in vain.", remedy
+            f"nginx accepts {kilobytes} KiB, but MAX_CONTENT_LENGTH is {limit}: it buffers bodies in vain.",
+            remedy,
         )
     else:
         yield passed(f"nginx and the application accept bodies of up to {kilobytes} KiB.")

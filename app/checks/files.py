@@ -12,16 +12,18 @@ ALWAYS_SECRET = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "REDIS_UR
 WITH_PASSWORD = ("MIGRATION_DATABASE_URL", "SESSION_REDIS_URL", "SENTRY_DSN")  # secret only if they contain one
 SECRETS = (*ALWAYS_SECRET, *WITH_PASSWORD)
 PASSWORD = re.compile(r":[^/@]*@|[?&]password=")
-REMEDY = "chmod 600 the file on the server, owned by the application's user: python3 -m ops init"
+REMEDY = "Set its owner to the application's user and its mode to 600; on a server: python3 -m ops init"
 
 
 def check(context: CheckContext) -> Iterator[Finding]:
     """Check the mode of each secret's file, and list the secrets that are in no file."""
-    known = context.variables
-    paths = {name: Path(known[f"{name}_FILE"]) for name in SECRETS if known.get(f"{name}_FILE")}
+    variables = context.variables
+    paths = {name: Path(variables[f"{name}_FILE"]) for name in SECRETS if variables.get(f"{name}_FILE")}
     problems = [problem for name, path in paths.items() if (problem := _check_mode(name, path))]
     yield from problems
-    exposed = [name for name in SECRETS if known.get(name) and (name in ALWAYS_SECRET or PASSWORD.search(known[name]))]
+    exposed = [
+        name for name in SECRETS if (value := variables.get(name)) and (name in ALWAYS_SECRET or PASSWORD.search(value))
+    ]
     if exposed:
         remedy = f"Put each into a file and pass its path: {exposed[0]}_FILE=/run/secrets/{exposed[0].lower()}"
         yield warned(f"{', '.join(exposed)}: visible to every child process and in `docker inspect`.", remedy)

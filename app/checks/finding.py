@@ -7,7 +7,7 @@ PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found, and the remedy; the registry adds the name of the check."""
+    """The result of a check and the remedy; `run_with_timeout` adds the name of the check."""
 
     check: str
     state: str
@@ -30,5 +30,5 @@ def warned(reason: str, remedy: str) -> Finding:
 
 
 def failed(reason: str, remedy: str) -> Finding:
-    """Return a FAIL: it must not be so in production."""
+    """Return a FAIL: it must not occur in production."""
     return Finding("", FAIL, reason, remedy)

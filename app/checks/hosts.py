@@ -1,4 +1,4 @@
-"""Check that TRUSTED_HOSTS lists public names, and no name that others can use."""
+"""Check that TRUSTED_HOSTS lists public names, and only names that this site controls."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -18,13 +18,15 @@ PUBLIC_SUFFIXES = frozenset(
 
 
 def check(context: CheckContext) -> Iterator[Finding]:
-    """Check for names that are too wide, and for names without a public host."""
+    """Check for names that are too wide, and for names that are not public."""
     names = [str(name) for name in context.settings.TRUSTED_HOSTS or ()]
     wide, local = [name for name in names if _is_too_wide(name)], [name for name in names if _is_local(name)]
     if wide:
-        yield failed(f"TRUSTED_HOSTS matches foreign names, or none: {', '.join(map(repr, wide))}.", REMEDY)
+        yield failed(
+            f"TRUSTED_HOSTS contains names that match other domains, or nothing: {', '.join(map(repr, wide))}.", REMEDY
+        )
     if len(local) == len(names):
-        yield failed(f"TRUSTED_HOSTS has no public host name: {', '.join(local) or 'it is empty'}.", REMEDY)
+        yield failed(f"TRUSTED_HOSTS contains no public host name: {', '.join(local) or 'it is empty'}.", REMEDY)
     elif local:
         yield warned(f"TRUSTED_HOSTS contains machine addresses: {', '.join(local)}.", REMEDY)
     if not wide and not local and names:

@@ -26,8 +26,10 @@ REMEDY = "Reset the privileges: docker compose exec db bash /opt/postgres/roles.
 def check(context: CheckContext) -> Iterator[Finding]:
     """Check the role of the application."""
     name = context.settings.SQLALCHEMY_DATABASE_URI.username
-    found = context.query(context.settings.MIGRATION_DATABASE_URL, PRIVILEGES, name)
-    problems = [text for text, has in zip(EXCESSIVE, found[0], strict=True) if has] if found else ["does not exist"]
+    rows = context.query(context.settings.MIGRATION_DATABASE_URL, PRIVILEGES, name)
+    problems = (
+        [text for text, applies in zip(EXCESSIVE, rows[0], strict=True) if applies] if rows else ["does not exist"]
+    )
     if problems:
         yield failed(f"the application's role, {name}, {', '.join(problems)}.", REMEDY)
     else:

@@ -8,7 +8,7 @@ import redis
 from .context import CheckContext
 from .finding import Finding, failed, passed, warned
 
-REFUSED = (redis.AuthenticationError, redis.exceptions.NoPermissionError)  # NOAUTH, WRONGPASS, NOPERM
+ACCESS_ERRORS = (redis.AuthenticationError, redis.exceptions.NoPermissionError)  # NOAUTH, WRONGPASS, NOPERM
 
 
 def check_password(context: CheckContext) -> Iterator[Finding]:
@@ -16,7 +16,7 @@ def check_password(context: CheckContext) -> Iterator[Finding]:
     for name, url in context.redis_servers.items():
         try:
             context.redis_command(url, "PING", anonymous=True)
-        except REFUSED:
+        except ACCESS_ERRORS:
             yield passed(f"{name}: refuses clients without a password.")
         else:
             remedy = "Disable its default user (ACL) or set requirepass, then add the password to the URL."
@@ -68,5 +68,5 @@ def _info(context: CheckContext, name: str, section: str) -> dict[str, Any] | No
 
 
 def _not_permitted(name: str, settings: str) -> Finding:
-    remedy = f"Check as an operator with redis-cli CONFIG GET, or give the user +info. Relevant: {settings}."
+    remedy = f"Check as an operator with redis-cli CONFIG GET, or grant the user +info. Relevant: {settings}."
     return warned(f"the user in {name} may not run INFO, which shows {settings}.", remedy)

@@ -22,12 +22,12 @@ EXPECTED_ERRORS = (psycopg2.Error, redis.RedisError, SQLAlchemyError, OSError, V
 
 
 def run_checks(context: CheckContext) -> list[Finding]:
-    """Run all checks; if the settings are invalid, report only that."""
+    """Run all checks; if the settings are invalid, report only the invalid ones."""
     try:
         _ = context.settings, context.web
     except (ConfigError, SystemExit) as error:
         invalid = [failed(line, ".env.example explains it.") for line in invalid_settings(str(error))]
-        return [replace(each, check="settings") for each in (*settings.check_name(context), *invalid)]
+        return [replace(finding, check="settings") for finding in (*settings.check_name(context), *invalid)]
     return [redact(finding, context) for check in CHECKS for finding in run_with_timeout(check, context)]
 
 
@@ -42,10 +42,10 @@ def run_with_timeout(check: Check, context: CheckContext) -> list[Finding]:
     result: Future[list[Finding]] = Future()
     Thread(target=_run, args=(check, context, result), daemon=True).start()
     try:
-        found = result.result(TIMEOUT_S)
+        findings = result.result(TIMEOUT_S)
     except TimeoutError:
-        found = [failed(f"timed out after {TIMEOUT_S:.0f} s.", _diagnosis(check, context))]
-    return [replace(finding, check=check.name) for finding in found]
+        findings = [failed(f"timed out after {TIMEOUT_S:.0f} s.", _diagnosis(check, context))]
+    return [replace(finding, check=check.name) for finding in findings]
 
 
 def _run(check: Check, context: CheckContext, result: "Future[list[Finding]]") -> None:
@@ -79,7 +79,7 @@ def redact(finding: Finding, context: CheckContext) -> Finding:
     return replace(finding, reason=reason, remedy=remedy)
 
 
-def exit_code(found: list[Finding], *, strict: bool) -> int:
+def exit_code(findings: list[Finding], *, strict: bool) -> int:
     """Return 1 if a check failed or, with STRICT, warned."""
-    bad = {FAIL, WARN} if strict else {FAIL}
-    return int(any(finding.state in bad for finding in found))
+    failures = {FAIL, WARN} if strict else {FAIL}
+    return int(any(finding.state in failures for finding in findings))

@@ -1,4 +1,4 @@
-"""Check that the settings are those of production."""
+"""Check that the settings are meant for production."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ from .finding import Finding, failed, passed, warned
 
 def check(context: CheckContext) -> Iterator[Finding]:
     """Check the environment and that debugging aids are off."""
-    found = list(check_name(context))
-    yield from found
+    problems = list(check_name(context))
+    yield from problems
     wrong = [setting for setting in ("DEBUG", "TESTING") if context.flask_config[setting]]
     if wrong:
         yield failed(f"{' and '.join(wrong)} is on.", "Remove it from ProductionConfig in config.py.")
-    if not found and not wrong:
+    if not problems and not wrong:
         yield passed("FLASK_ENV is production, and debugging is off.")
 
 
@@ -37,7 +37,7 @@ def check_release(context: CheckContext) -> Iterator[Finding]:
 def check_logs(context: CheckContext) -> Iterator[Finding]:
     """Check that requests are logged as JSON, without debug output."""
     settings = context.settings
-    problems = {
+    reasons = {
         "LOG_LEVEL": {
             "DEBUG": "libraries' debug output is logged too",
             **dict.fromkeys(("WARNING", "ERROR", "CRITICAL"), "no request is logged"),
@@ -45,10 +45,10 @@ def check_logs(context: CheckContext) -> Iterator[Finding]:
         "LOG_FORMAT": "log collectors cannot parse it" if settings.LOG_FORMAT == "text" else None,
     }
     remedies = {"LOG_LEVEL": "INFO", "LOG_FORMAT": "json"}
-    found = {name: why for name, why in problems.items() if why}
-    for name, why in found.items():
-        yield warned(f"{name}={getattr(settings, name)}: {why}.", f"Set {name}={remedies[name]}.")
-    if not found:
+    problems = {name: reason for name, reason in reasons.items() if reason}
+    for name, reason in problems.items():
+        yield warned(f"{name}={getattr(settings, name)}: {reason}.", f"Set {name}={remedies[name]}.")
+    if not problems:
         yield passed("one JSON line for each request.")
 
 

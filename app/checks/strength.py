@@ -90,12 +90,12 @@ def _collapse_repetition(text: str) -> str:
 
 def _collapse_sequences(text: str) -> str:
     """Return the text with one character for each keyboard or alphabet sequence."""
-    plain, kept, position = text.casefold(), [], 0
+    plain, collapsed, position = text.casefold(), [], 0
     while position < len(text):
         length = _sequence_length(plain[position:])
-        kept.append(text[position])
+        collapsed.append(text[position])
         position += length if length >= MINIMUM_SEQUENCE else 1
-    return "".join(kept)
+    return "".join(collapsed)
 
 
 def _sequence_length(text: str) -> int:
@@ -107,9 +107,9 @@ def _sequence_length(text: str) -> int:
 def _random_bits(text: str) -> float:
     """Return the bits of random characters from the sets in use; a repeated one is drawn from those before it."""
     choices = max(2, sum(size for pattern, size in CHARACTER_SETS if re.search(pattern, text)))
-    seen: set[str] = set()
+    used: set[str] = set()
     total = 0.0
     for character in text:
-        total += math.log2(len(seen) if character in seen else choices)
-        seen.add(character)
+        total += math.log2(len(used) if character in used else choices)
+        used.add(character)
     return total

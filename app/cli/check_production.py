@@ -16,6 +16,6 @@ def check_production(context: click.Context, *, as_json: bool, strict: bool, bef
     from app.checks import run  # noqa: PLC0415 - processes that serve requests do not need it
     from app.checks.context import CheckContext  # noqa: PLC0415 - likewise
 
-    found = run.run_checks(CheckContext(before_migrating=before_migrating))
-    click.echo(json.dumps([asdict(each) for each in found]) if as_json else "\n".join(map(str, found)))
-    context.exit(run.exit_code(found, strict=strict))
+    findings = run.run_checks(CheckContext(before_migrating=before_migrating))
+    click.echo(json.dumps([asdict(finding) for finding in findings]) if as_json else "\n".join(map(str, findings)))
+    context.exit(run.exit_code(findings, strict=strict))

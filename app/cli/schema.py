@@ -24,10 +24,10 @@ def schema() -> None:
 def pending() -> None:
     """Print the migrations that the database lacks, in order, as a JSON array.
 
-    Each is an object: {"revision": "…", "contract": false, "title": "…"}. A contract step removes or forbids what the
-    previous release uses, so it must not run while that release serves. The array is also empty if the database is
-    ahead of this release, where `flask db upgrade` does nothing. If no upgrade leads to a schema that fits this
-    release, the command fails with the reason.
+    Each is an object: {"revision": "…", "contract": false, "title": "…"}. A contract step drops something that the
+    previous release uses, or adds a constraint that it may violate, so it must not run while that release serves. If
+    the database is ahead of this release, the array is empty and `flask db upgrade` does nothing. If no upgrade leads
+    to a schema that fits this release, the command fails with the reason.
     """
     scripts = ScriptDirectory(str(schema_state.DIRECTORY))
     click.echo(json.dumps([describe(scripts.get_revision(revision)) for revision in missing_revisions()]))

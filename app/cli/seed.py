@@ -5,14 +5,14 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from app.cache import current_cache
-from app.cli.guard import needs_database
+from app.cli.database_errors import report_database_errors
 from app.services import samples
 
 
 @click.command()
 @click.option(
     "--products",
-    "wanted",
+    "total",
     type=click.IntRange(1, 10_000_000),
     default=100,
     show_default=True,
@@ -20,19 +20,19 @@ from app.services import samples
 )
 @click.option("--force", is_flag=True, help="Run in production too.")
 @with_appcontext
-@needs_database
-def seed(wanted: int, *, force: bool) -> None:
-    """Insert sample products until the catalogue has the requested number.
+@report_database_errors
+def seed(total: int, *, force: bool) -> None:
+    """Insert sample products until the catalogue contains the requested number of them.
 
-    Existing products are kept; the samples are always the same.
+    Existing products do not change; the samples are always the same.
     """
     if current_app.config["ENVIRONMENT"] == "production" and not force:
-        raise click.ClickException("this is production, where samples would be for sale; use --force to continue")
-    missing = range(samples.highest_number() + 1, wanted + 1)
+        raise click.ClickException("this is production, where users would see the samples; use --force to continue")
+    missing = range(samples.highest_number() + 1, total + 1)
     with click.progressbar(length=len(missing), label="Seeding products") as bar:
         for added in samples.insert_all(missing):
             bar.update(added)
     if missing:
         samples.analyze()
         current_cache().invalidate(["products"])
-    click.echo(f"Inserted {len(missing)} of {wanted} sample products.")
+    click.echo(f"Inserted {len(missing)} of {total} sample products.")

@@ -7,7 +7,7 @@ import click
 from flask.cli import with_appcontext
 
 from app.auth import SCOPES
-from app.cli.guard import needs_database
+from app.cli.database_errors import report_database_errors
 from app.services import tokens
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -42,20 +42,20 @@ def token() -> None:
 )
 @click.option("--expires-in", type=Lifetime(), default="90d", show_default=True, help="30m, 12h, 90d, 52w.")
 @with_appcontext
-@needs_database
+@report_database_errors
 def create(name: str, scopes: tuple[str, ...], expires_in: timedelta) -> None:
-    """Create a token called NAME and print it; it cannot be shown again."""
+    """Create the token NAME and print its secret, which cannot be shown again."""
     if not re.fullmatch(r"[\w.@-]{1,100}", name):
         raise click.BadParameter("use 1 to 100 letters, digits, dots, hyphens, underscores or @", param_hint="NAME")
     try:
         click.echo(tokens.create(name, scopes, expires_in))
     except tokens.NameTakenError:
-        raise click.ClickException(f"a token called {name!r} exists; revoke it first, or use another name") from None
+        raise click.ClickException(f"the token {name!r} exists; revoke it first, or use another name") from None
 
 
 @token.command("list")
 @with_appcontext
-@needs_database
+@report_database_errors
 def list_() -> None:
     """List the tokens' names, scopes, expiry and last use, never the tokens themselves."""
     rows = [("NAME", "SCOPES", "EXPIRES", "LAST USED")]
@@ -68,11 +68,11 @@ def list_() -> None:
 @token.command()
 @click.argument("name")
 @with_appcontext
-@needs_database
+@report_database_errors
 def revoke(name: str) -> None:
-    """Delete the token called NAME; the next request with it is refused."""
+    """Delete the token NAME; later requests with it are rejected."""
     if not tokens.revoke(name):
-        raise click.ClickException(f"no token is called {name!r}; `flask token list` shows all")
+        raise click.ClickException(f"there is no token {name!r}; `flask token list` shows all")
     click.echo(f"Revoked {name}.")
 
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: after repeated failures, refuse calls to a backend for a while, then let one caller probe it."""
+"""A circuit breaker: after repeated failures, reject calls to a backend for a while, then let one caller probe it."""
 
 import math
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class CircuitOpenError(Exception):
-    """The backend failed recently, so the call is refused without trying it."""
+    """The backend failed recently, so the call was rejected without an attempt."""
 
 
 class CircuitBreaker:
@@ -43,12 +43,12 @@ class CircuitBreaker:
         trip_on: tuple[type[Exception], ...] = (),
         ignore: tuple[type[Exception], ...] = (),
     ) -> Iterator[None]:
-        """Run the block, or raise CircuitOpenError. Count FAILURE against the backend; any other error is a success.
+        """Run the block, or raise CircuitOpenError. Only FAILURE counts against the backend; others are a success.
 
         TRIP_ON failures took so long that no other caller should repeat them: the first one opens the circuit, unless
         a call succeeded within the last PAUSE seconds.
 
-        IGNORE errors were raised before the backend was called, so they count as neither.
+        IGNORE errors were raised before the backend was called, so they count neither as failures nor as successes.
         """
         self._admit()
         try:
@@ -84,4 +84,4 @@ class CircuitBreaker:
         with self.lock:
             if self.failed >= self.limit and self.clock() < self.retry_at:
                 raise CircuitOpenError
-            self.retry_at = self.clock() + self.pause  # this caller probes; the others stay refused
+            self.retry_at = self.clock() + self.pause  # this caller probes; others are still rejected

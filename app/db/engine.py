@@ -16,7 +16,7 @@ from app.db.pool_metrics import MeasuredPool
 from app.db.sql_comments import CommentingCursor
 
 READ_OPTIONS = {"single_reads": True}  # execution option of an engine whose statements each run without a transaction
-CLIENT_GRACE_S = 0.25  # the client waits this much longer than the server, whose own error message is better
+CLIENT_GRACE_S = 0.25  # the client waits this much longer, because the server's error message is better
 PING_AFTER_IDLE_S = 1.0  # ping a connection that was idle for longer before using it
 PING_TIMEOUT_S = CLIENT_GRACE_S  # so that a ping plus a new connection take no longer than a statement may
 PUNCTUATION_TO_SPACES = str.maketrans(dict.fromkeys(string.punctuation, " "))
@@ -59,7 +59,7 @@ class ResponseTimeoutError(psycopg2.OperationalError):  # type: ignore[misc]  # 
 
 
 def connection_class(timeout: float) -> type[extensions.connection]:
-    """Return a connection class whose connects fail after TIMEOUT seconds, and whose statements a little later.
+    """Return a connection class: connecting times out after TIMEOUT seconds, a statement slightly later.
 
     The server enforces statement_timeout. A server that is frozen or unreachable enforces nothing, and its kernel still
     acknowledges packets, so TCP timeouts do not fire either: only a client-side timeout does.
@@ -131,6 +131,6 @@ def _search_text(text: str) -> str:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    """Take SQLite's write lock at once: a transaction that reads first and writes later might never get it."""
+    """Take SQLite's write lock immediately: a transaction that reads first and writes later might never get it."""
     if not connection.get_execution_options().get("single_reads"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")

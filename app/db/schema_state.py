@@ -44,7 +44,7 @@ class SchemaDivergedError(SchemaIncompatibleError):
 
 
 class SchemaContractedError(SchemaIncompatibleError):
-    """A newer release has removed what this one may use: a serving process may continue, a new one must not start."""
+    """A newer release has dropped something that this one may use: it may continue to serve, but must not start."""
 
     def __init__(self, contracts: list[str]) -> None:
         steps = ", ".join(contracts)
@@ -78,7 +78,8 @@ def compare(connection: Connection, ours: Revisions | None = None) -> str:
 def applied_revisions(connection: Connection, ours: Revisions) -> dict[str, bool]:
     """Return the applied revisions, each with whether it is a contract step.
 
-    Without the table, no release that has it has migrated this database yet: the newest revision implies the others.
+    Without the table, only releases older than the table have migrated this database: the newest revision implies the
+    others.
     """
     if inspect(connection).has_table(APPLIED.name):
         return {row.revision: row.contract for row in connection.execute(select(APPLIED))}
@@ -87,14 +88,14 @@ def applied_revisions(connection: Connection, ours: Revisions) -> dict[str, bool
 
 def with_ancestors(heads: Iterable[str], ours: Revisions) -> set[str]:
     """Return these revisions and all of their known predecessors."""
-    found: set[str] = set()
-    left = list(heads)
-    while left:
-        revision = left.pop()
-        if revision not in found:
-            found.add(revision)
-            left.extend(ours.get(revision, ()))
-    return found
+    revisions: set[str] = set()
+    queue = list(heads)
+    while queue:
+        revision = queue.pop()
+        if revision not in revisions:
+            revisions.add(revision)
+            queue.extend(ours.get(revision, ()))
+    return revisions
 
 
 def known_revisions(scripts: ScriptDirectory | None = None) -> Revisions:
@@ -103,7 +104,7 @@ def known_revisions(scripts: ScriptDirectory | None = None) -> Revisions:
 
 
 def is_contract(script: Script) -> bool:
-    """Whether a migration removes or forbids what the previous release uses."""
+    """Whether a migration drops something that the previous release uses, or adds a constraint that it may violate."""
     return bool(getattr(script.module, "contract", False))
 
 

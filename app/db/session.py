@@ -27,7 +27,7 @@ class DatabaseTimeoutError(DatabaseUnavailableError):
 
 
 # The `error_type` label of each error. Any other error, such as a unique violation, comes from a working database.
-KINDS: dict[type[Exception], str] = {
+ERROR_TYPES: dict[type[Exception], str] = {
     DatabaseTimeoutError: "timeout",
     DatabaseUnavailableError: "unavailable",
     CircuitOpenError: "circuit_open",
@@ -54,15 +54,15 @@ def init_app(app: Flask) -> None:
     on_state_change = functools.partial(metrics.set_gauge, "circuit_breaker_open", backend="postgres")
     app.extensions["database_breaker"] = CircuitBreaker(failures=3, pause=1.0, on_state_change=on_state_change)
     for name, check in PROBES.items():
-        probes.register(app, name, check, essential=True)
+        probes.register(app, name, check, required=True)
 
 
 @contextmanager
 def transaction() -> Iterator[Session]:
     """Run the block in a transaction and commit it; inside another `transaction`, join that one.
 
-    Commits pending changes of the session too. Raises DatabaseUnavailableError, or CircuitOpenError at once after
-    recent failures.
+    Commits pending changes of the session too. Raises DatabaseUnavailableError, or CircuitOpenError without waiting
+    after recent failures.
     """
     session = db.session()
     if session.info.get("in_transaction"):
@@ -83,7 +83,7 @@ def transaction() -> Iterator[Session]:
 def read(statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row[Any]]:
     """Return the rows of a single statement in autocommit: without BEGIN and ROLLBACK, a third of the round trips.
 
-    Raises DatabaseUnavailableError, or CircuitOpenError at once after recent failures.
+    Raises DatabaseUnavailableError, or CircuitOpenError without waiting after recent failures.
     """
     read_engine: Engine = current_app.extensions["read_engine"]
     with _guard(), read_engine.connect() as connection:
@@ -110,8 +110,8 @@ def _guard() -> Iterator[None]:
             _translate_driver_errors(),
         ):
             yield
-    except tuple(KINDS) as error:
-        backend_errors.count("postgres", error, KINDS)
+    except tuple(ERROR_TYPES) as error:
+        backend_errors.count("postgres", error, ERROR_TYPES)
         raise
 
 
@@ -132,7 +132,7 @@ def _create_probe_engine(app: Flask) -> Engine:
     """Return an engine without a pool: a busy pool must not make the readiness probes fail."""
     if app.config["SQLALCHEMY_DATABASE_URI"].database in {None, "", ":memory:"}:
         read_engine: Engine = app.extensions["read_engine"]
-        return read_engine  # it has one connection, on which two probes at once cannot both begin a transaction
+        return read_engine  # it has one connection, on which two concurrent probes cannot both begin a transaction
     connect_args = engine.engine_options(app.config)["connect_args"]
     return create_engine(db.engine.url, poolclass=NullPool, connect_args=connect_args)
 

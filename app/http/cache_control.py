@@ -1,4 +1,4 @@
-"""Cache headers for the caches in front of the application: without its permission, none stores a response."""
+"""Cache headers for caches in front of the application: by default they must not store a response."""
 
 import re
 import time

@@ -17,11 +17,11 @@ from app.observability.redaction import describe
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER = 2  # seconds; roughly the time that a backend needs to restart
-# Neither the request nor the code is at fault. Postgres raises InternalError while it is read-only, as a standby is
-# until its promotion.
+# Errors that a retry may fix. Postgres raises InternalError while it is read-only, such as a standby before its
+# promotion.
 UNAVAILABLE = (DatabaseUnavailableError, CircuitOpenError, PoolTimeoutError, OperationalError, InternalError)
 REPLACED_HEADERS = {"content-type", "content-length"}  # they describe Werkzeug's HTML page
-LOCATIONS = {"json": "body", "query": "query", "headers": "header"}  # webargs' names and ours
+FIELD_LOCATIONS = {"json": "body", "query": "query", "headers": "header"}  # webargs' name: `in` of a field error
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,9 @@ def _validation_errors(data: Mapping[str, Any]) -> list[dict[str, str]]:
     for location, messages in (data.get("messages") or {}).items():
         by_field = messages if isinstance(messages, dict) else {"": messages}
         for field, texts in by_field.items():
-            errors += [field_error(LOCATIONS.get(location, location), str(field), str(text)) for text in _flat(texts)]
+            errors += [
+                field_error(FIELD_LOCATIONS.get(location, location), str(field), str(text)) for text in _flat(texts)
+            ]
     return errors
 
 

@@ -60,7 +60,7 @@ class ProblemApi(Api):  # type: ignore[misc]
     ERROR_SCHEMA = ProblemDocument
 
     def handle_http_exception(self, error: HTTPException) -> Response:
-        """Return a problem document."""
+        """Return a problem document; flask-smorest registers this method for HTTPException, in place of errors.py's."""
         return handle_http_exception(error)
 
 

@@ -24,12 +24,12 @@ def decode(cursor: str, sort: str) -> tuple[Any, int]:
     """Return the sort value and the id in a cursor for SORT; raise CursorError for any other text."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        made_for, plain, row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        cursor_sort, plain, row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         value = READERS[sort.removeprefix("-")](plain)
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise CursorError("Is not a cursor for this list.") from error
-    if made_for != sort:
-        raise CursorError(f"Was made for sort={made_for}, not sort={sort}.")
+    if cursor_sort != sort:
+        raise CursorError(f"Was made for sort={cursor_sort}, not sort={sort}.")
     if type(row_id) is not int or not 0 <= row_id <= MAX_ID:
         raise CursorError("Is not a cursor for this list.")
     return value, row_id

@@ -14,7 +14,7 @@ from app.http.errors import Problem, field_error
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
-MAX_REMEMBERED_QUERY = 256  # bytes
+MAX_CACHED_QUERY = 256  # bytes
 
 
 class StrictParser(FlaskParser):
@@ -31,7 +31,7 @@ class StrictParser(FlaskParser):
 
         A query's schema must therefore depend on nothing but the query, and its values must not be modified.
         """
-        if location != "query" or len(request.query_string) > MAX_REMEMBERED_QUERY:
+        if location != "query" or len(request.query_string) > MAX_CACHED_QUERY:
             return super().parse(argmap, req, location=location, **options)
         return copy.copy(self._parse_query(argmap, request.query_string, **options))
 

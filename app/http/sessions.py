@@ -10,10 +10,10 @@ class DisabledSessions(SessionInterface):
     """Opens no session, so that Flask provides one that rejects writes."""
 
     def open_session(self, *_: Any) -> None:
-        """Return None."""
+        """Open no session."""
 
     def save_session(self, *_: Any) -> None:
-        """Save nothing."""
+        """Do nothing."""
 
 
 def init_app(app: Flask) -> None:

@@ -104,5 +104,5 @@ def count_backlog(listeners: Iterable[Any]) -> float | None:
         infos = [TCP_INFO.unpack(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)) for s in listeners]
     except (AttributeError, OSError, struct.error):
         return None
-    is_known = infos and all(info[0] == TCP_LISTEN for info in infos)
-    return float(sum(info[TCPI_UNACKED] for info in infos)) if is_known else None
+    is_reported = infos and all(info[0] == TCP_LISTEN for info in infos)
+    return float(sum(info[TCPI_UNACKED] for info in infos)) if is_reported else None

@@ -97,9 +97,9 @@ class StderrHandler(logging.StreamHandler[Any]):
 
 
 class LogFileHandler(WatchedFileHandler):
-    """Append to a file that logrotate may rename; a write that fails loses the line and fails no request.
+    """Append to a file that logrotate may rename; a failed write loses the line but does not fail the request.
 
-    Each line is one write in append mode, so processes need no lock.
+    Each line is one write in append mode, so processes do not need a lock.
     """
 
     def __init__(self, filename: str) -> None:
@@ -121,7 +121,7 @@ class LogFileHandler(WatchedFileHandler):
             self._report()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Remember a failed write for `emit` to report."""
+        """Store the error of a failed write for `emit` to report."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             self.error = error

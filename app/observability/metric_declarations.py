@@ -94,7 +94,8 @@ DECLARATIONS = (
         "Failed calls to a backend. `unavailable`: no connection, or it broke; `timeout`: no response in time; "
         "`circuit_open`: rejected by the circuit breaker; `pool_timeout`: no connection became free; `other`: an error "
         "response, such as a statement timeout.",
-        "Any sustained rate. Each `postgres` error fails a request with 503; `redis` errors cost only speed.",
+        "A rate that stays above 0: the backend is failing. Each `postgres` error fails a request with 503; `redis` "
+        "errors only slow requests down.",
         {"backend": BACKENDS, "error_type": ("unavailable", "timeout", "circuit_open", "pool_timeout", "other")},
     ),
     Metric(

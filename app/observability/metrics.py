@@ -108,7 +108,7 @@ class MetricsRegistry:
             options["buckets"] = declaration.buckets
         metric_class = getattr(prometheus_client, declaration.kind.title())
         metric = metric_class(declaration.name, declaration.description, **options)
-        values = [known or () for known in declaration.labels.values()]
+        values = [label_values or () for label_values in declaration.labels.values()]
         for combination in itertools.product(*values) if values else ():
             metric.labels(*combination)
         return metric
@@ -175,9 +175,9 @@ def find_label_problem(metric: Metric, labels: Mapping[str, str]) -> str:
     if labels.keys() != metric.labels.keys():
         return f"{metric.name} has the labels ({', '.join(metric.labels)}), not ({', '.join(labels)})."
     for name, value in labels.items():
-        known = metric.labels[name]
-        if known is not None and value not in known:
-            return f"{metric.name}: {name}={value!r} is not declared; declared values: {', '.join(known)}."
+        declared = metric.labels[name]
+        if declared is not None and value not in declared:
+            return f"{metric.name}: {name}={value!r} is not declared; declared values: {', '.join(declared)}."
     return ""
 
 

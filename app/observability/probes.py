@@ -1,4 +1,4 @@
-"""Readiness probes, run in parallel within a deadline, and the flag of a draining server."""
+"""Readiness probes, run in parallel within a deadline, and the flag that Gunicorn is draining."""
 
 import logging
 import mmap
@@ -26,7 +26,7 @@ class Probe:
 
     name: str
     check: Callable[[], str]
-    essential: bool
+    required: bool
     _running: Future[str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,10 +80,10 @@ def init_app(app: Flask) -> None:
     app.extensions.setdefault("probes", {})
 
 
-def register(app: Flask, name: str, check: Callable[[], str], *, essential: bool) -> None:
-    """Add a probe. The application is not ready if an essential one fails, and degraded if another fails."""
+def register(app: Flask, name: str, check: Callable[[], str], *, required: bool) -> None:
+    """Add a probe. The application is not ready if a required one fails, and degraded if another fails."""
     registered: dict[str, Probe] = app.extensions.setdefault("probes", {})
-    registered[name] = Probe(name, check, essential)
+    registered[name] = Probe(name, check, required)
 
 
 def check_readiness(app: Flask) -> Readiness:
@@ -111,16 +111,16 @@ def _wait_for_result(future: Future[str], deadline: float) -> tuple[str, bool]:
 def _get_status(failed: list[Probe]) -> str:
     if is_draining():
         return "draining"
-    if any(probe.essential for probe in failed):
+    if any(probe.required for probe in failed):
         return "unavailable"
     return "degraded" if failed else "ready"
 
 
 def start_draining() -> None:
-    """Mark this process, and all that share its memory, as not ready."""
+    """Mark the Gunicorn master and its workers as not ready."""
     _draining[0] = 1
 
 
 def is_draining() -> bool:
-    """Whether the server is shutting down."""
+    """Whether Gunicorn is shutting down."""
     return _draining[0] == 1

@@ -72,7 +72,7 @@ def _sanitize(value: Any, name: str, depth: int) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     if depth and isinstance(value, Mapping):
-        return {redact(key := _text(each)): _sanitize(item, key, depth - 1) for each, item in value.items()}
+        return {redact(key := _text(raw_key)): _sanitize(item, key, depth - 1) for raw_key, item in value.items()}
     if depth and isinstance(value, list | tuple | set | frozenset):
         items = list(value)
         header = items[0] if len(items) == 2 and isinstance(items[0], str) else ""  # a (name, value) pair
@@ -126,8 +126,8 @@ def summary(error: BaseException) -> str:
 
 def exception_chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield the exception, then its cause, and so on."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()  # a chain may be circular
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

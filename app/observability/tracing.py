@@ -1,6 +1,6 @@
 """OpenTelemetry traces: off, and not imported, unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-Each request is a span; so is each SQL statement and each Redis command within it. nginx starts the trace with the
+Each request is a span, and so is each SQL statement and Redis command within it. nginx starts the trace with the
 request id as its trace id; without nginx the request takes its id from the trace.
 """
 

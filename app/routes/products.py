@@ -18,10 +18,10 @@ from app.services import products
 
 blp = ResourceBlueprint("products", __name__, url_prefix="/api/products", description="The catalogue.")
 
-ONE = f"/<int(max={pagination.MAX_ID}):product_id>"
+PRODUCT_PATH = f"/<int(max={pagination.MAX_ID}):product_id>"
 # A shared cache may serve a list for one second, a few more while it revalidates, and an hour while the application is
 # unavailable; a browser always revalidates.
-SHARED = "public, max-age=0, s-maxage=1, stale-while-revalidate=5, stale-if-error=3600"
+LIST_CACHE_CONTROL = "public, max-age=0, s-maxage=1, stale-while-revalidate=5, stale-if-error=3600"
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "Send it in If-None-Match or If-Match."}}
 IF_NONE_MATCH = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"}}
 IF_MATCH = {
@@ -52,7 +52,7 @@ def index(query: dict[str, Any]) -> Response:
     sort, after = query["sort"], _decode_cursor(query)
     page = products.list_page(after=after, **{name: value for name, value in query.items() if name != "cursor"})
     next_cursor = pagination.encode(sort, *page.position(sort)) if page.has_next else None
-    headers = {"Cache-Control": SHARED}
+    headers = {"Cache-Control": LIST_CACHE_CONTROL}
     if next_cursor:
         headers["Link"] = f'<{_next_url(query, next_cursor)}>; rel="next"'
     return json_response({"items": [render(row) for row in page.rows], "next_cursor": next_cursor}, headers=headers)
@@ -70,7 +70,7 @@ def create(data: dict[str, Any]) -> Response:
     return json_response(render(product), 201, {"Location": url_for("products.show", product_id=product.id)})
 
 
-@blp.route(ONE)
+@blp.route(PRODUCT_PATH)
 @document(headers=[IF_NONE_MATCH], responses=[304, 404])
 @blp.response(200, Product, headers=ETAG)
 def show(product_id: int) -> Response:
@@ -80,7 +80,7 @@ def show(product_id: int) -> Response:
     )
 
 
-@blp.route(ONE, methods=["PUT"])
+@blp.route(PRODUCT_PATH, methods=["PUT"])
 @require_scope("products")
 @blp.arguments(ProductInput)
 @document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
@@ -90,7 +90,7 @@ def replace(data: dict[str, Any], product_id: int) -> Response:
     return _update(data, product_id)
 
 
-@blp.route(ONE, methods=["PATCH"])
+@blp.route(PRODUCT_PATH, methods=["PATCH"])
 @require_scope("products")
 @blp.arguments(ProductChange, content_type=MERGE_PATCH)
 @document(headers=[IF_MATCH], responses=[*IF_MATCH_ERRORS, *BODY_ERRORS, 409])
@@ -100,7 +100,7 @@ def patch(data: dict[str, Any], product_id: int) -> Response:
     return _update(data, product_id)
 
 
-@blp.route(ONE, methods=["DELETE"])
+@blp.route(PRODUCT_PATH, methods=["DELETE"])
 @require_scope("products")
 @document(headers=[IF_MATCH], responses=IF_MATCH_ERRORS)
 @blp.response(204)

@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models import Product
 from app.models.product import SEARCH_VECTOR
 
-COMMON = 10_000  # hits; more than this are read in the list's order instead of sorted
+MAX_SORTED_HITS = 10_000  # of a text search; more are read in the list's order instead
 # Rows, not entities: for a list, ORM objects cost more than the query.
 COLUMNS: tuple[Any, ...] = (
     Product.id,
@@ -162,5 +162,5 @@ def _is_common(matches: ColumnElement[bool]) -> bool:
     For a word without hits it would scan the whole table in the list's order: 20 s for a million rows. Rare hits come
     from the text index and are sorted; common ones appear early in a scan in the list's order.
     """
-    hits = select(literal_column("1")).select_from(Product).where(matches).limit(COMMON + 1).subquery()
-    return bool(read(select(func.count()).select_from(hits))[0][0] > COMMON)
+    hits = select(literal_column("1")).select_from(Product).where(matches).limit(MAX_SORTED_HITS + 1).subquery()
+    return bool(read(select(func.count()).select_from(hits))[0][0] > MAX_SORTED_HITS)

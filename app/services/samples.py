@@ -67,7 +67,7 @@ def highest_number() -> int:
 
 
 def insert_all(numbers: range) -> Iterator[int]:
-    """Insert the samples with these numbers, one transaction a batch, and yield each batch's size.
+    """Insert the samples with these numbers, one transaction per batch, and yield each batch's size.
 
     Postgres gets two batches at a time: one is generated while the other is written.
     """

@@ -50,7 +50,7 @@ def revoke(name: str) -> bool:
 
 
 def find(secret: str) -> Row[Any] | None:
-    """Return the valid token with this secret, None without one; update last_used_at once a minute."""
+    """Return the valid token with this secret, None without one; update last_used_at once per minute."""
     rows = read(BY_HASH, {"hash": digest(secret)})
     now = utc_now()
     if not rows or (rows[0].expires_at and rows[0].expires_at <= now):

@@ -1,1 +1,1 @@
-"""Where the response cache stores its entries."""
+"""Stores for the response cache's entries."""

@@ -1,4 +1,4 @@
-"""What the cache requires of a store."""
+"""The store interface."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

@@ -29,7 +29,7 @@ def count(app):
 
 
 def test_created_token_works(client, flask):
-    """`flask token create` prints a token that is valid at once."""
+    """`flask token create` prints a token that is valid immediately."""
     created = flask("token", "create", "shop", "--scope", "products")
     assert created.exit_code == 0, created.output
     response = client.post("/api/products", json=product(), headers=bearer(created.output.strip()))
@@ -47,19 +47,19 @@ def test_list_hides_tokens(flask):
 
 
 def test_revoked_token_is_refused(client, flask):
-    """`flask token revoke` revokes a token, and fails if there is none."""
+    """`flask token revoke` revokes a token, and fails if it does not exist."""
     secret = flask("token", "create", "shop", "--scope", "products").output.strip()
     assert flask("token", "revoke", "shop").output == "Revoked shop.\n"
     assert client.post("/api/products", json=product(), headers=bearer(secret)).status_code == 401
     again = flask("token", "revoke", "shop")
-    assert (again.exit_code, "no token is called 'shop'" in again.output) == (1, True)
+    assert (again.exit_code, "there is no token 'shop'" in again.output) == (1, True)
 
 
 def test_token_names_are_unique(flask):
     """A second token with the same name is refused."""
     assert flask("token", "create", "shop", "--scope", "cache").exit_code == 0
     again = flask("token", "create", "shop", "--scope", "cache")
-    assert (again.exit_code, "a token called 'shop' exists" in again.output) == (1, True)
+    assert (again.exit_code, "the token 'shop' exists" in again.output) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Commands validate their arguments, and report errors in one line."""
+"""Commands validate their arguments and report errors in one line."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ import click
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.cli.guard import needs_database
+from app.cli.database_errors import report_database_errors
 from app.cli.token import Lifetime
 from app.db.circuit_breaker import CircuitOpenError
 from app.db.session import DatabaseUnavailableError
@@ -23,7 +23,7 @@ def test_lifetime(text, expected):
 
 @pytest.mark.parametrize("text", ["", "90", "d", "0d", "-1d", "1.5d", "1y", "1 d", "1d\n", "10000d", "٣d", "forever"])
 def test_invalid_lifetime(text):
-    """Anything else is refused with examples."""
+    """An invalid lifetime is rejected with examples of valid ones."""
     with pytest.raises(click.BadParameter, match="is not a lifetime"):
         Lifetime().convert(text, None, None)
 
@@ -32,7 +32,7 @@ def test_invalid_lifetime(text):
 def test_database_unavailable(error):
     """Without its database a command ends with one line instead of a traceback."""
 
-    @needs_database
+    @report_database_errors
     def command():
         raise error
 
@@ -41,9 +41,9 @@ def test_database_unavailable(error):
 
 
 def test_schema_missing():
-    """The message about a missing table has the remedy."""
+    """The message about a missing table contains the remedy."""
 
-    @needs_database
+    @report_database_errors
     def command():
         raise OperationalError("SELECT secret", {}, Exception("no such table: products\nmore"))
 
@@ -54,21 +54,21 @@ def test_schema_missing():
     assert "SELECT" not in caught.value.message
 
 
-def test_guard_passes_results():
-    """The guard does not change the arguments or result of a command."""
-    assert needs_database(lambda *arguments, **options: (arguments, options))(1, a=2) == ((1,), {"a": 2})
+def test_arguments_and_result_are_unchanged():
+    """The decorator does not change the arguments or result of a command."""
+    assert report_database_errors(lambda *arguments, **options: (arguments, options))(1, a=2) == ((1,), {"a": 2})
 
 
 @pytest.mark.parametrize("name", ["", "two words", "line\nbreak", "x" * 101, "a/b"])
 def test_token_name(shared_app, name):
-    """A name that is unfit for a log is refused."""
+    """A name with characters outside the allowed set is rejected."""
     result = shared_app.test_cli_runner().invoke(args=["token", "create", name, "--scope", "products"])
     assert result.exit_code == 2
     assert "use 1 to 100 letters" in result.output
 
 
 def test_token_scope(shared_app):
-    """An unknown scope is refused; the message lists the valid ones."""
+    """An unknown scope is rejected; the message lists the valid ones."""
     result = shared_app.test_cli_runner().invoke(args=["token", "create", "shop", "--scope", "all"])
     assert result.exit_code == 2
     assert "products" in result.output

@@ -55,9 +55,9 @@ def _own_draining_flag(monkeypatch):
 
 
 def check(app, *probe_arguments):
-    """Register probes of (name, check, essential) and run them."""
-    for name, function, essential in probe_arguments:
-        probes.register(app, name, function, essential=essential)
+    """Register probes of (name, check, required) and run them."""
+    for name, function, required in probe_arguments:
+        probes.register(app, name, function, required=required)
     return probes.check_readiness(app)
 
 
@@ -68,8 +68,8 @@ def test_ready(app):
     assert readiness.checks == {"database": "connected", "migrations": "ahead"}
 
 
-def test_essential_probe_fails(app):
-    """The application is unavailable without an essential backend."""
+def test_required_probe_fails(app):
+    """The application is unavailable without a required backend."""
     readiness = check(app, ("database", fail, True), ("redis", lambda: "connected", False))
     assert (readiness.status, readiness.is_ready) == ("unavailable", False)
     assert readiness.checks == {"database": "unavailable", "redis": "connected"}
@@ -139,7 +139,7 @@ def test_application_context(app):
 
 def test_no_thread_available(app, monkeypatch):
     """A probe without a thread fail, and runs again at the next check."""
-    probes.register(app, "backend", lambda: "connected", essential=True)
+    probes.register(app, "backend", lambda: "connected", required=True)
 
     def refuse(_thread):
         raise RuntimeError("can't start new thread")
@@ -157,7 +157,7 @@ def test_request_id_in_log(app, logged):
         raise ConnectionError
 
     log = logged()
-    probes.register(app, "backend", fail, essential=True)
+    probes.register(app, "backend", fail, required=True)
     with app.test_request_context():
         g.request_id = "0123456789abcdef"
         probes.check_readiness(app)

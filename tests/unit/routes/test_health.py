@@ -11,7 +11,7 @@ def test_alive(client):
 
 def test_alive_runs_no_probe(app, client):
     """Liveness runs no probe, because a restart does not repair a database."""
-    probes.register(app, "database", lambda: 1 / 0, essential=True)
+    probes.register(app, "database", lambda: 1 / 0, required=True)
     assert client.get("/health").status_code == 200
 
 
@@ -30,7 +30,7 @@ def test_concurrent_probes(client):
 
 def test_ready(app, client):
     """An application is ready if every probe succeeds."""
-    probes.register(app, "migrations", lambda: "current", essential=True)
+    probes.register(app, "migrations", lambda: "current", required=True)
     response = client.get("/health/ready")
     assert (response.status_code, response.json["status"]) == (200, "ready")
     assert response.headers["Cache-Control"] == "no-store"
@@ -38,8 +38,8 @@ def test_ready(app, client):
 
 def test_degraded(app, client):
     """An application without its cache is degraded but ready."""
-    probes.register(app, "migrations", lambda: "current", essential=True)
-    probes.register(app, "redis", lambda: 1 / 0, essential=False)
+    probes.register(app, "migrations", lambda: "current", required=True)
+    probes.register(app, "redis", lambda: 1 / 0, required=False)
     response = client.get("/health/ready")
     assert (response.status_code, response.json["status"], response.json["checks"]["redis"]) == (
         200,

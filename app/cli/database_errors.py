@@ -1,4 +1,4 @@
-"""Error messages of commands that need the database."""
+"""Report database errors of commands without a traceback."""
 
 import functools
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from app.db.circuit_breaker import CircuitOpenError
 from app.db.session import DatabaseUnavailableError
 
 
-def needs_database(command: Callable[..., Any]) -> Callable[..., Any]:
-    """End the command with one line and a remedy instead of a traceback."""
+def report_database_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Exit with one line and a remedy if the database fails."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
