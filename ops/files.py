@@ -37,35 +37,35 @@ def copy(source: Path, target: Path) -> None:
     new.replace(target)
 
 
-def folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
     """Create a folder and its missing parents with mode 755; an existing folder gets it too."""
     missing = [parent for parent in path.parents if not parent.exists()]
-    for each in (*reversed(missing), path):
-        each.mkdir(exist_ok=True)
-        each.chmod(0o755)
+    for folder in (*reversed(missing), path):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
 
 
-def add(source: Path, target: Path, names: Iterable[Path]) -> None:
+def copy_files(source: Path, target: Path, names: Iterable[Path]) -> None:
     """Copy some of a folder's files to another folder; its other files stay."""
-    folder(target)
+    make_folder(target)
     for name in sorted(names):
         for parent in reversed(list(name.parents)[:-1]):
-            folder(target / parent)
+            make_folder(target / parent)
         copy(source / name, target / name)
 
 
 def mirror(source: Path, target: Path) -> None:
     """Make a folder equal to another, file by file: a mounted folder must stay the same inode."""
-    wanted = _within(source)
-    if not wanted:
+    names = _within(source)
+    if not names:
         raise FileNotFoundError(f"{source} has no files; {target} stays unchanged")
-    add(source, target, wanted)
+    copy_files(source, target, names)
     for path in target.rglob("*"):
-        if path.is_file() and path.relative_to(target) not in wanted:
+        if path.is_file() and path.relative_to(target) not in names:
             path.unlink()
 
 
-def same(source: Path, target: Path) -> bool:
+def is_same_tree(source: Path, target: Path) -> bool:
     """Whether `mirror` would change nothing."""
     names = _within(source)
     return names == _within(target) and not filecmp.cmpfiles(source, target, map(str, names), shallow=False)[1]
@@ -75,18 +75,18 @@ def _within(folder: Path) -> set[Path]:
     return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
 
 
-def swap(source: Path, target: Path) -> None:
+def replace_folder(source: Path, target: Path) -> None:
     """Replace a folder with a copy of another, atomically."""
     new = target.with_name(f"{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     mirror(source, new)
     if not target.exists() or not _exchange(new, target):
-        remove(target)
+        remove_folder(target)
         new.replace(target)
     shutil.rmtree(new, ignore_errors=True)
 
 
-def remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
     """Remove a folder; it is renamed first, so that a kill leaves no partial folder under its name."""
     old = folder.with_name(f"{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -54,30 +54,34 @@ def add_server_commands(command: AddCommand) -> None:
 
 def add_release_commands(command: AddCommand) -> None:
     """Add the commands that change the active release."""
-    full = command("deploy", run_deploy, "move all traffic to a release without a failed request")
-    full.add_argument("--canary", type=percent, metavar="PERCENT", help="first give it only this share")
-    canary = command("canary", run_canary, "give a release a share of the traffic and leave it there")
-    canary.add_argument("--percent", type=percent, default=10, help="the share (default 10)")
-    for each in (full, canary):
-        each.add_argument("image", metavar="IMAGE@sha256:…")
-        each.add_argument("--release", default="", help="refuse an image of another commit")
-        each.add_argument("--allow-contract", action="store_true", help="apply migrations that remove something")
-        each.add_argument(
+    deploy_command = command("deploy", run_deploy, "move all traffic to a release without a failed request")
+    deploy_command.add_argument("--canary", type=percent, metavar="PERCENT", help="first send it only this share")
+    canary_command = command("canary", run_canary, "send a release a share of the traffic and keep that share")
+    canary_command.add_argument("--percent", type=percent, default=10, help="the share (default 10)")
+    for subcommand in (deploy_command, canary_command):
+        subcommand.add_argument("image", metavar="IMAGE@sha256:…")
+        subcommand.add_argument("--release", default="", help="refuse an image of another commit")
+        subcommand.add_argument("--allow-contract", action="store_true", help="apply migrations that remove something")
+        subcommand.add_argument(
             "--for", type=seconds, default=60, dest="watch", metavar="SECONDS", help="how long to observe"
         )
-        each.add_argument("--budget", type=float, default=1, metavar="PERCENT", help="errors beyond the other colour's")
-    rollback = command(
+        subcommand.add_argument(
+            "--budget", type=float, default=1, metavar="PERCENT", help="errors beyond the other colour's"
+        )
+    rollback_command = command(
         "rollback",
         lambda server, o: deploy.rollback(server, o.image or "", o.timeout),
         "move all traffic back to the previous release, or an earlier one",
     )
-    rollback.add_argument("image", nargs="?")
-    promote = command("promote", lambda server, o: deploy.promote(server, o.timeout), "move all traffic to the canary")
-    abort = command("abort", lambda server, _: deploy.abort(server), "take the canary's traffic back")
-    for each in (full, canary, rollback, promote):
-        each.add_argument("--timeout", type=seconds, default=60, metavar="SECONDS", help="until it is ready")
-    for each in (full, canary, rollback, promote, abort):
-        each.add_argument("--dry-run", action="store_true", help="print each change instead of making it")
+    rollback_command.add_argument("image", nargs="?")
+    promote_command = command(
+        "promote", lambda server, o: deploy.promote(server, o.timeout), "move all traffic to the canary"
+    )
+    abort_command = command("abort", lambda server, _: deploy.abort(server), "take the canary's traffic back")
+    for subcommand in (deploy_command, canary_command, rollback_command, promote_command):
+        subcommand.add_argument("--timeout", type=seconds, default=60, metavar="SECONDS", help="until it is ready")
+    for subcommand in (deploy_command, canary_command, rollback_command, promote_command, abort_command):
+        subcommand.add_argument("--dry-run", action="store_true", help="print each change instead of making it")
 
 
 def add_data_commands(command: AddCommand) -> None:
@@ -87,29 +91,29 @@ def add_data_commands(command: AddCommand) -> None:
         lambda server, _: backups.backup(server),
         "make a base backup and a dump now; both are made every night",
     )
-    listing = command(
+    backups_command = command(
         "backups",
         lambda server, o: backups.backups(server, as_json=o.json),
         "list what can be restored, and the state of the backup jobs",
     )
-    listing.add_argument("--json", action="store_true")
-    rebuild = command(
+    backups_command.add_argument("--json", action="store_true")
+    restore_command = command(
         "restore",
         lambda server, o: restore.restore(server, o.to, o.backup, offsite=o.offsite, assume_yes=o.yes),
         "restore backups into a new volume, verify it, and switch to it",
     )
-    target = rebuild.add_mutually_exclusive_group()
+    target = restore_command.add_mutually_exclusive_group()
     target.add_argument("--to", default="", metavar="TIME", help="the state at a time, such as 2026-11-25T10:00:00Z")
     target.add_argument("--backup", default="", metavar="NAME", help="the state of this backup")
-    rebuild.add_argument("--offsite", action="store_true", help="first fetch the newest off-site copy")
-    move = command(
+    restore_command.add_argument("--offsite", action="store_true", help="first fetch the newest off-site copy")
+    upgrade_command = command(
         "upgrade",
         lambda server, o: upgrade.upgrade(server, o.major, assume_yes=o.yes),
         "move the database to a newer major version; read-only meanwhile",
     )
-    move.add_argument("major", type=int, metavar="VERSION", help="such as 19")
-    for each in (rebuild, move):
-        each.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    upgrade_command.add_argument("major", type=int, metavar="VERSION", help="such as 19")
+    for subcommand in (restore_command, upgrade_command):
+        subcommand.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     command(
         "drill",
         lambda server, _: backups.drill(server),
@@ -119,19 +123,21 @@ def add_data_commands(command: AddCommand) -> None:
 
 def add_inspect_commands(command: AddCommand) -> None:
     """Add the commands that change nothing."""
-    show = command("status", lambda server, o: status.status(server, as_json=o.json), "show what runs, and the history")
-    show.add_argument("--json", action="store_true")
-    audit = command(
+    status_command = command(
+        "status", lambda server, o: status.status(server, as_json=o.json), "show what runs, and the history"
+    )
+    status_command.add_argument("--json", action="store_true")
+    check_command = command(
         "check",
         lambda server, o: check.report(server, as_json=o.json, strict=o.strict),
         "check whether this server is fit for production; exit 1 if a check fails",
     )
-    audit.add_argument("--json", action="store_true", help="print objects of check, state, reason, remedy")
-    audit.add_argument("--strict", action="store_true", help="exit 1 for a warning too")
-    logs = command("logs", run_logs, "show the logs of the services")
-    logs.add_argument("service", nargs="*", type=service)
-    logs.add_argument("--follow", action="store_true")
-    logs.add_argument("--tail", type=int, default=100, metavar="LINES")
+    check_command.add_argument("--json", action="store_true", help="print objects of check, state, reason, remedy")
+    check_command.add_argument("--strict", action="store_true", help="exit 1 for a warning too")
+    logs_command = command("logs", run_logs, "show the logs of the services")
+    logs_command.add_argument("service", nargs="*", type=service)
+    logs_command.add_argument("--follow", action="store_true")
+    logs_command.add_argument("--tail", type=int, default=100, metavar="LINES")
 
 
 def percent(text: str) -> int:

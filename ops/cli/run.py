@@ -16,16 +16,16 @@ from ops.server import Server
 def run_deploy(server: Server, options: Namespace) -> None:
     """Deploy a release, with a canary first if requested."""
     policy = CanaryPolicy(options.canary, options.watch, options.budget) if options.canary else None
-    deploy.deploy(server, fetched(server, options, policy))
+    deploy.deploy(server, fetch_request(server, options, policy))
 
 
 def run_canary(server: Server, options: Namespace) -> None:
     """Start a canary."""
     policy = CanaryPolicy(options.percent, options.watch, options.budget)
-    deploy.canary(server, fetched(server, options, policy))
+    deploy.canary(server, fetch_request(server, options, policy))
 
 
-def fetched(server: Server, options: Namespace, policy: CanaryPolicy | None) -> DeployRequest:
+def fetch_request(server: Server, options: Namespace, policy: CanaryPolicy | None) -> DeployRequest:
     """Return the request for a fetched release.
 
     The first process fetches it and is replaced by the release's own ops, which gets `--lock-fd` and returns here.

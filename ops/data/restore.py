@@ -35,17 +35,17 @@ class Plan:
 def restore(server: Server, to: str, name: str, *, offsite: bool, assume_yes: bool) -> None:
     """Restore the latest state, the state at a time, or a backup by its name."""
     require_terminal(assume_yes=assume_yes)
-    wanted = parse_time(to) if to else None
+    time_limit = parse_time(to) if to else None
     with exclusive(server, "restore"):
         fetched = fetch_offsite(server) if offsite else None
-        plan = choose_plan(backups.read_catalogue(server, only=fetched), wanted, name)
+        plan = choose_plan(backups.read_catalogue(server, only=fetched), time_limit, name)
         replace_database(server, plan, {}, assume_yes=assume_yes)
 
 
 def require_terminal(*, assume_yes: bool) -> None:
     """Raise PreconditionError without a terminal or --yes."""
     if not assume_yes and not sys.stdin.isatty():
-        raise PreconditionError("Confirmation needs a terminal; pass --yes to replace the database without it.")
+        raise PreconditionError("Confirmation needs a terminal; pass --yes.")
 
 
 def replace_database(server: Server, plan: Plan, settings: dict[str, str], *, assume_yes: bool) -> None:
@@ -76,51 +76,51 @@ def create_volume(server: Server) -> str:
 def fetch_offsite(server: Server) -> set[str]:
     """Fetch the newest off-site copy; return its lineages and dumps, as the machine may have other backups."""
     with step("fetch") as current:
-        found = set(server.runner.execute(server.compose.fetch_backups(), timeout=STEP_SECONDS).split())
-        current.note = ", ".join(sorted(found))
-    return found
+        fetched = set(server.runner.execute(server.compose.fetch_backups(), timeout=STEP_SECONDS).split())
+        current.note = ", ".join(sorted(fetched))
+    return fetched
 
 
 def parse_time(text: str) -> datetime:
     """Return the time given as --to; raises PreconditionError if it is invalid or has no time zone."""
     text = text.strip()
     try:
-        found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+        time_limit = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
     except ValueError as error:
         raise PreconditionError(f"--to: {text!r} is not a time. Use one such as 2026-11-25T10:00:00Z.") from error
-    if found.tzinfo is None:
+    if time_limit.tzinfo is None:
         raise PreconditionError(f"--to: {text!r} has no time zone. Use one such as {text}Z, for UTC, or {text}+01:00.")
-    return found.astimezone(timezone.utc)
+    return time_limit.astimezone(timezone.utc)
 
 
-def choose_plan(found: Catalogue, to: datetime | None, name: str) -> Plan:
+def choose_plan(catalogue: Catalogue, to: datetime | None, name: str) -> Plan:
     """Return the plan for a backup by name, a time, or the latest state; raises PreconditionError if there is none."""
     if name:
-        return _named(found, name)
-    bases = [each for each in found.backups if each.kind != "dump"]
+        return _named(catalogue, name)
+    bases = [backup for backup in catalogue.backups if backup.kind != "dump"]
     if not bases:
         raise PreconditionError("There is no base backup. To restore a dump: python3 -m ops restore --backup NAME")
-    return _at(found, bases, to) if to else _latest(found, bases)
+    return _at(catalogue, bases, to) if to else _latest(catalogue, bases)
 
 
-def _named(found: Catalogue, name: str) -> Plan:
-    backup = next((each for each in found.backups if each.name == name), None)
+def _named(catalogue: Catalogue, name: str) -> Plan:
+    backup = next((backup for backup in catalogue.backups if backup.name == name), None)
     if not backup:
         raise PreconditionError(f"There is no backup {name!r}. See: python3 -m ops backups")
     return Plan(backup, "immediate", f"{name}, of {format_time(backup.ended)}")
 
 
-def _latest(found: Catalogue, bases: list[Backup]) -> Plan:
-    last = max(bases, key=lambda each: (found.until.get(each.lineage, 0), each.ended))
-    until = found.until.get(last.lineage, 0)
+def _latest(catalogue: Catalogue, bases: list[Backup]) -> Plan:
+    last = max(bases, key=lambda backup: (catalogue.until.get(backup.lineage, 0), backup.ended))
+    until = catalogue.until.get(last.lineage, 0)
     return Plan(last, "latest", f"{last.name} and all WAL after it, received until {format_time(until)}")
 
 
-def _at(found: Catalogue, bases: list[Backup], to: datetime) -> Plan:
+def _at(catalogue: Catalogue, bases: list[Backup], to: datetime) -> Plan:
     seconds = to.timestamp()
-    reaching = [each for each in bases if each.ended <= seconds <= found.until.get(each.lineage, 0) + 1]
+    reaching = [backup for backup in bases if backup.ended <= seconds <= catalogue.until.get(backup.lineage, 0) + 1]
     if not reaching:
-        spans = [f"  from {format_time(since)} to {format_time(until)}" for since, until in backups.spans_of(found)]
+        spans = [f"  from {format_time(since)} to {format_time(until)}" for since, until in backups.spans_of(catalogue)]
         raise PreconditionError("\n".join([f"No backup restores {format_time(seconds)}. Available:", *spans]))
     target = to.strftime("%Y-%m-%d %H:%M:%S.%f+00")
     return Plan(reaching[-1], target, f"{reaching[-1].name} and the WAL after it, until {target}")

@@ -30,7 +30,7 @@ def reload_nginx() -> Argv:
     return ["nginx", "-c", f"{EDGE}/production.conf", "-s", "reload"]
 
 
-def workers() -> Argv:
+def list_nginx_workers() -> Argv:
     """Print a line for each nginx worker and, after `--`, for those that are shutting down."""
     find = "grep --files-with-matches --no-messages"
     running, leaving = (f"{find} '{text}' /proc/[0-9]*/cmdline" for text in ("worker [p]rocess", "[s]hutting down"))
@@ -131,12 +131,12 @@ def logs_of(container: str) -> Argv:
     return ["docker", "logs", "--tail", "15", container]
 
 
-def engine() -> Argv:
+def docker_version() -> Argv:
     """Print Docker's version; fails if the engine does not respond."""
     return ["docker", "version", "--format", "{{.Server.Version}}"]
 
 
-def root() -> Argv:
+def docker_root() -> Argv:
     """Print the folder of Docker's images, containers and volumes."""
     return ["docker", "info", "--format", "{{.DockerRootDir}}"]
 
@@ -148,15 +148,15 @@ def compose_version() -> Argv:
 
 def chown(folder: Path, uid: int, names: Argv, image: str) -> Argv:
     """Change the owner of files, in a container, since only root may do so."""
-    powers = [word for power in ("CHOWN", "DAC_READ_SEARCH") for word in ("--cap-add", power)]
+    capabilities = [word for capability in ("CHOWN", "DAC_READ_SEARCH") for word in ("--cap-add", capability)]
     return [
-        *["docker", "run", "--rm", "--network", "none", "--user", "0:0", "--cap-drop", "ALL", *powers],
+        *["docker", "run", "--rm", "--network", "none", "--user", "0:0", "--cap-drop", "ALL", *capabilities],
         *["--volume", f"{folder}:/files", "--entrypoint", "chown", image, "-R", f"{uid}:{uid}"],
         *[f"/files/{name}" for name in names],
     ]
 
 
-def placeholder(folder: Path, host: str, image: str) -> Argv:
+def self_signed_certificate(folder: Path, host: str, image: str) -> Argv:
     """Create a self-signed certificate (ECDSA, P-256) and its key."""
     request = ["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "365"]
     return [

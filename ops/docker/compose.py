@@ -89,11 +89,11 @@ class Compose:
         return self.argv("restart", *services)
 
     def list_backups(self) -> Argv:
-        """List the backups, in a container of its own."""
+        """List the backups, in a separate container."""
         return self.argv("run", "--rm", "--no-deps", "-T", "backup", "bash", "/opt/backup/list.sh")
 
     def drill(self) -> Argv:
-        """Run a restore drill, in a container of its own."""
+        """Run a restore drill, in a separate container."""
         return self.argv("run", "--rm", "--no-deps", "-T", "restore-drill", "bash", "/opt/backup/drill.sh", "now")
 
     def restore_step(self, *argv: str) -> Argv:
@@ -101,7 +101,7 @@ class Compose:
         return self.argv(*ONE_OFF, "restore", "bash", "/opt/backup/restore.sh", *argv)
 
     def dump(self) -> Argv:
-        """Dump the database, in a container of its own."""
+        """Dump the database, in a separate container."""
         return self.argv(*ONE_OFF, "backup", *BACKUP_COMMAND, "now", "dump")
 
     def read_only(self, state: str) -> Argv:
@@ -125,7 +125,7 @@ class Compose:
         return self.argv(*ONE_OFF, "migrate", *argv, MIGRATE_IMAGE=image)
 
     def check_production(self, image: str, *options: str) -> Argv:
-        """Print the findings of IMAGE's production check as JSON, or `null` without one; findings are no failure."""
+        """Print the findings of IMAGE's production check as JSON, or `null` without one; findings are not failures."""
         program = " ".join(["python", CHECK_SCRIPT, "--json", *options])
         script = f"test -e {CHECK_SCRIPT} || exec echo null; {program} || test $? = 1"
         return self.migrate(image, "sh", "-c", script)

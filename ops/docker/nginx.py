@@ -48,7 +48,7 @@ class Response:
 
 def route(server: Server, traffic: Traffic) -> None:
     """Write the traffic split and reload; if nginx rejects it, the old one stays in force."""
-    line = traffic.text().splitlines()[-1]
+    line = traffic.to_nginx_config().splitlines()[-1]
     server.runner.call(f"write {server.traffic_file}: {line}", state.write_traffic, server.traffic_file, traffic)
     reload(server)
 
@@ -71,13 +71,13 @@ def reload(server: Server) -> None:
 
 def workers(server: Server) -> tuple[set[str], set[str]]:
     """Return the workers that accept requests, and those that only finish theirs."""
-    found, _, leaving = server.runner.query(in_nginx(server, commands.workers())).partition("--")
-    return set(found.split()) - set(leaving.split()), set(leaving.split())
+    running, _, leaving = server.runner.query(in_nginx(server, commands.list_nginx_workers())).partition("--")
+    return set(running.split()) - set(leaving.split()), set(leaving.split())
 
 
 def _replaced(server: Server, old: set[str]) -> tuple[bool | None, str]:
-    left = workers(server)[0] & old
-    return (None if left else True), f"{len(left)} workers run the old configuration"
+    remaining = workers(server)[0] & old
+    return (None if remaining else True), f"{len(remaining)} workers run the old configuration"
 
 
 def drain(server: Server) -> None:
@@ -99,7 +99,7 @@ def install(server: Server, source: Path) -> None:
     nginx tests it in another folder first: with a rejected configuration in place, nginx could not restart.
     """
     target = server.folder / "nginx"
-    if files.same(source, target):
+    if files.is_same_tree(source, target):
         return
     with _staged(server, source, target / STAGED):
         server.runner.execute(in_nginx(server, commands.test_nginx(f"{commands.EDGE}/{STAGED}")))

@@ -85,7 +85,9 @@ def install(server: Server, release: Release) -> str:
     }
     folders = [name for name in MOUNTED if (release.bundle / name).is_dir()]  # an older release may lack one
     changed = [
-        name for name in folders if name in sidecars and not files.same(release.bundle / name, server.folder / name)
+        name
+        for name in folders
+        if name in sidecars and not files.is_same_tree(release.bundle / name, server.folder / name)
     ]
     server.runner.call(f"install {release.bundle}", _copy, server, release, folders)
     return start_sidecars(server, [sidecars[name] for name in changed if sidecars[name]])
@@ -93,7 +95,7 @@ def install(server: Server, release: Release) -> str:
 
 def _copy(server: Server, release: Release, folders: list[str]) -> None:
     """Copy file by file, so that mounted folders stay the same; ops itself is swapped whole."""
-    files.swap(release.bundle / "ops", server.folder / "ops")
+    files.replace_folder(release.bundle / "ops", server.folder / "ops")
     for name in folders:
         files.mirror(release.bundle / name, server.folder / name)
     files.copy(release.file, server.folder / FILE)

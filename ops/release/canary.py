@@ -44,7 +44,7 @@ def run(deployment: Deployment) -> str:
     if policy is None:
         raise ValueError("The canary step needs a policy.")
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    nginx.route(server, Traffic(journal.before, policy.percent))
+    nginx.route(server, Traffic(journal.previous_colour, policy.percent))
     observed = server.runner.call(
         f"observe {policy.percent} % of the traffic for {policy.seconds:g} s",
         observe,

@@ -89,10 +89,10 @@ def stop(server: Server, colour: str) -> None:
 
 def remove_one_offs(server: Server) -> None:
     """Remove containers, such as migrations, that a command left running; raises OpsError if one stays."""
-    if left := _one_offs(server):
+    if remaining := _one_offs(server):
         failure = "One-off containers were not removed"
         server.runner.call(
-            f"remove the containers {' '.join(left)}", wait_for, lambda: _removed(server), REMOVE_SECONDS, failure
+            f"remove the containers {' '.join(remaining)}", wait_for, lambda: _removed(server), REMOVE_SECONDS, failure
         )
 
 
@@ -101,11 +101,11 @@ def _one_offs(server: Server) -> list[str]:
 
 
 def _removed(server: Server) -> tuple[bool | None, str]:
-    left = _one_offs(server)
-    if not left:
+    remaining = _one_offs(server)
+    if not remaining:
         return True, ""
     try:
-        server.runner.execute(commands.remove_containers(left))
+        server.runner.execute(commands.remove_containers(remaining))
     except OpsError as error:  # Docker itself removes a container that has just exited
         return None, str(error)
-    return None, f"{len(left)} left"
+    return None, f"{len(remaining)} remaining"

@@ -21,7 +21,7 @@ def deploy(server: Server, request: DeployRequest) -> None:
 
 
 def canary(server: Server, request: DeployRequest) -> None:
-    """Give a fetched release its share of the traffic, observe it, and leave it there."""
+    """Send a fetched release its share of the traffic, observe it, and keep the share."""
     with exclusive(server, f"canary of {request.image}"):
         pipeline.require_preconditions(server, "canary")
         _run(server, "canary", request, requested_release(server, request))

@@ -1,4 +1,4 @@
-"""One operation on a server, as its steps see it: request, release, colours and journal."""
+"""One operation on a server, passed to each step: request, release, colours and journal."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ class Deployment:
     request: DeployRequest
     release: Release
     journal: Journal
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
     @classmethod
     def new(cls, server: Server, command: str, request: DeployRequest, release: Release) -> Deployment:
         """Return an operation whose target is the idle colour, or the active one for an abort."""
-        before = server.traffic.colour
-        colour = before if command == "abort" else server.traffic.other
-        journal = Journal(uuid.uuid4().hex, command, release.image, release.commit, colour, before)
+        previous = server.traffic.colour
+        colour = previous if command == "abort" else server.traffic.other
+        journal = Journal(uuid.uuid4().hex, command, release.image, release.commit, colour, previous)
         return cls(server, request, release, journal)
 
     @classmethod
     def from_journal(cls, server: Server, journal: Journal) -> Deployment:
         """Return the operation that a killed process left."""
-        release = Release(journal.image, journal.release, bundle_of(server, journal.image))
+        release = Release(journal.image, journal.commit, bundle_of(server, journal.image))
         return cls(server, DeployRequest(journal.image), release, journal)
 
     @property
     def seconds(self) -> float:
         """Seconds since the operation began."""
-        return round(time.monotonic() - self.began, 1)
+        return round(time.monotonic() - self.started, 1)
 
     def save(self, step: str) -> None:
         """Write the step to the journal before it begins; a step that cannot be written has not begun."""
@@ -76,8 +76,10 @@ class Deployment:
 
     def record(self, result: str, **details: Any) -> None:
         """Append the result to the history."""
-        known = {name: value for name, value in asdict(self.journal).items() if name not in {"before", "step"}}
-        self.server.runner.call("", history.add, self.server.history_file, {**known, "result": result, **details})
+        journal = asdict(self.journal)
+        entry = {name: journal[name] for name in ("id", "command", "image")}
+        entry.update(release=self.journal.commit, colour=self.journal.colour, result=result, **details)
+        self.server.runner.call("", history.add, self.server.history_file, entry)
 
     def record_once(self, result: str, **details: Any) -> None:
         """Append the final result unless a killed process already did."""

@@ -1,4 +1,4 @@
-"""The history of this server's commands: one JSON object a line, append-only."""
+"""The history of this server's commands: one JSON object per line, append-only."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def releases(history: list[Entry]) -> list[Entry]:
 
 def contracts_after(history: list[Entry], image: str) -> list[str]:
     """Return the contract steps that were applied or begun after a release was last deployed."""
-    wanted = digest(image)
-    last = max((index for index, entry in enumerate(history) if _is_deploy(entry, wanted)), default=0)
+    target = digest(image)
+    last = max((index for index, entry in enumerate(history) if _is_deploy(entry, target)), default=0)
     return [step for entry in history[last:] for step in entry.get("contract", [])]
 
 
-def _is_deploy(entry: Entry, wanted: str) -> bool:
-    return entry["command"] in {"deploy", "promote"} and entry["result"] == "ok" and digest(entry["image"]) == wanted
+def _is_deploy(entry: Entry, target: str) -> bool:
+    return entry["command"] in {"deploy", "promote"} and entry["result"] == "ok" and digest(entry["image"]) == target
 
 
 def _parse(line: str) -> Entry | None:

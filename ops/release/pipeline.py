@@ -36,22 +36,22 @@ class Step:
     action: Callable[[Deployment], str]  # returns a note for the output
     undo: Callable[[Deployment], None] = no_op
     precondition: Callable[[Server], None] = no_op
-    is_verified: bool = False  # all traffic is on the verified release: finish, never undo
+    after_verification: bool = False  # all traffic is on the verified release: finish, never undo
 
 
 STEPS = (
     Step("preflight", preflight.run),
-    Step("migrate", migrate.run),  # every undo also removes the container of a running migration
+    Step("migrate", migrate.run),  # every undo removes the container of a running migration too
     Step("static", static_files.run),
-    Step("start", colours.start, undo=traffic.stop_idle, precondition=traffic.require_no_canary),
-    Step("ready", colours.await_ready, undo=traffic.stop_idle),
-    Step("smoke", traffic.smoke, undo=traffic.stop_idle),
+    Step("start", colours.start, undo=traffic.undo_start, precondition=traffic.require_no_canary),
+    Step("ready", colours.await_ready, undo=traffic.undo_start),
+    Step("smoke", traffic.smoke, undo=traffic.undo_start),
     Step("canary", canary.run, undo=traffic.revert),
     Step("switch", traffic.switch, undo=traffic.revert),
     Step("verify", traffic.verify, undo=traffic.revert),
-    Step("record", traffic.record, is_verified=True),
-    Step("drain", traffic.drain, is_verified=True),
-    Step("stop", traffic.stop_previous, is_verified=True),
+    Step("record", traffic.record, after_verification=True),
+    Step("drain", traffic.drain, after_verification=True),
+    Step("stop", traffic.stop_previous, after_verification=True),
     Step("abort", traffic.abort, undo=traffic.revert),
 )
 LOCK_SECONDS = 120
@@ -111,7 +111,7 @@ def fail(deployment: Deployment, error: str) -> None:
 
 def is_verified(step: str) -> bool:
     """Whether all traffic is on the verified new release when this step begins."""
-    return step in BY_NAME and BY_NAME[step].is_verified
+    return step in BY_NAME and BY_NAME[step].after_verification
 
 
 def undo(deployment: Deployment) -> None:
@@ -121,7 +121,7 @@ def undo(deployment: Deployment) -> None:
         with progress.step("undo") as report:
             colours.remove_one_offs(deployment.server)
             (step.undo if step else no_op)(deployment)
-            report.note = f"all traffic is on web-{deployment.journal.before}"
+            report.note = f"all traffic is on web-{deployment.journal.previous_colour}"
     except (OpsError, OSError) as error:
         raise OpsError(f"Undo failed: {error}\nRun: python3 -m ops status") from error
 
@@ -157,10 +157,8 @@ def recover_release(deployment: Deployment) -> None:
     """Finish a verified release; undo any other."""
     journal = deployment.journal
     verified = is_verified(journal.step)
-    active = journal.colour if verified else journal.before
-    with progress.step(
-        f"recover: {journal.command} of {journal.release} was interrupted at “{journal.step}”"
-    ) as report:
+    active = journal.colour if verified else journal.previous_colour
+    with progress.step(f"recover: {journal.command} of {journal.commit} was interrupted at “{journal.step}”") as report:
         traffic.start_nginx(deployment.server, active)
         if verified:
             finish(deployment)
@@ -172,10 +170,10 @@ def recover_release(deployment: Deployment) -> None:
 
 
 def finish(deployment: Deployment) -> None:
-    """Switch again, since nginx may have restarted meanwhile, and run the steps that are left."""
-    left = [name for name in CUT_OVER if is_verified(name)]
+    """Switch again, since nginx may have restarted meanwhile, and run the remaining steps."""
+    names = [name for name in CUT_OVER if is_verified(name)]
     traffic.switch(deployment)
-    for name in left[left.index(deployment.journal.step) :]:
+    for name in names[names.index(deployment.journal.step) :]:
         BY_NAME[name].action(deployment)
 
 

@@ -32,7 +32,7 @@ def prepare(server: Server) -> str:
 
 
 def stateful_services(server: Server) -> list[str]:
-    """Return the services that outlive a release; .env decides about the optional ones."""
+    """Return the services that a deploy does not replace; .env enables the optional ones."""
     return [*(name for name in OPTIONAL if name in server.config["services"]), *STATEFUL]
 
 

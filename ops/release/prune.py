@@ -51,4 +51,4 @@ def _remove(server: Server, image: str) -> bool:
 
 def _remove_files(server: Server, bundle: Path) -> None:
     static_files.remove(server, bundle)  # first: after a kill in between, the next prune finds the bundle
-    files.remove(bundle)
+    files.remove_folder(bundle)

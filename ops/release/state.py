@@ -30,7 +30,7 @@ class Traffic:
         """The idle colour, or the canary."""
         return COLOURS[1 - COLOURS.index(self.colour)]
 
-    def text(self) -> str:
+    def to_nginx_config(self) -> str:
         """Return nginx directives; https://nginx.org/en/docs/http/ngx_http_split_clients_module.html."""
         share = f"{self.percent}% web-{self.other}; " if self.percent else ""
         return f"# Written by ops.\nsplit_clients $request_id $active_upstream {{ {share}* web-{self.colour}; }}\n"
@@ -38,27 +38,27 @@ class Traffic:
 
 def read_traffic(path: Path) -> Traffic:
     """Return the traffic split that nginx reads; raises OpsError unless ops wrote the file."""
-    found = PATTERN.search(path.read_text(encoding="utf-8")) if path.exists() else None
-    if not found or found["colour"] not in COLOURS:
-        raise OpsError(f"{path} names no active colour. Run: python3 -m ops init")
-    return Traffic(found["colour"], int(found["percent"] or 0))
+    match = PATTERN.search(path.read_text(encoding="utf-8")) if path.exists() else None
+    if not match or match["colour"] not in COLOURS:
+        raise OpsError(f"{path} does not name the active colour. Run: python3 -m ops init")
+    return Traffic(match["colour"], int(match["percent"] or 0))
 
 
 def write_traffic(path: Path, traffic: Traffic) -> None:
     """Replace the file atomically: nginx never reads half of it."""
-    files.write(path, traffic.text())
+    files.write(path, traffic.to_nginx_config())
 
 
 @dataclass
 class Journal:
-    """The operation under way: its release, the target colour, the previous active colour and the current step."""
+    """The operation under way: its commit, the target colour, the previous active colour and the current step."""
 
     id: str
     command: str
     image: str
-    release: str
+    commit: str
     colour: str
-    before: str
+    previous_colour: str
     step: str = "begin"
 
 

@@ -31,7 +31,7 @@ def run(deployment: Deployment) -> str:
 
 def _copy(source: Path, target: Path, wanted: set[Path]) -> None:
     """Copy the files and flush them to disk: browsers cache an empty file after a power cut for a year."""
-    files.add(source, target, wanted)
+    files.copy_files(source, target, wanted)
     for name in wanted:
         flush(target / name)
 

@@ -84,7 +84,7 @@ def drain(deployment: Deployment) -> str:
 
 def stop_previous(deployment: Deployment) -> str:
     """Stop the colour that was active before; its containers stay for a rollback."""
-    colours.stop(deployment.server, deployment.journal.before)
+    colours.stop(deployment.server, deployment.journal.previous_colour)
     return ""
 
 
@@ -96,11 +96,11 @@ def abort(deployment: Deployment) -> str:
 
 def revert(deployment: Deployment) -> None:
     """Send all traffic to the previous colour, with its own nginx configuration, and stop the other one."""
-    server, previous = deployment.server, Traffic(deployment.journal.before)
-    found = bundle.active_bundle(server, previous.colour)
-    if found:
+    server, previous = deployment.server, Traffic(deployment.journal.previous_colour)
+    folder = bundle.active_bundle(server, previous.colour)
+    if folder:
         try:
-            nginx.install(server, found / "nginx")
+            nginx.install(server, folder / "nginx")
         except OSError as error:  # such as a full disk; traffic comes first
             echo(f"  nginx keeps its current configuration: {error}")
     nginx.route(server, previous)
@@ -108,9 +108,9 @@ def revert(deployment: Deployment) -> None:
     colours.stop(server, previous.other)
 
 
-def stop_idle(deployment: Deployment) -> None:
+def undo_start(deployment: Deployment) -> None:
     """Stop the target colour; a canary's traffic is taken back first."""
-    if deployment.server.traffic == Traffic(deployment.journal.before):
+    if deployment.server.traffic == Traffic(deployment.journal.previous_colour):
         colours.stop(deployment.server, deployment.journal.colour)
     else:
         revert(deployment)
@@ -118,7 +118,9 @@ def stop_idle(deployment: Deployment) -> None:
 
 def start_nginx(server: Server, colour: str) -> None:
     """Restore the nginx configuration of a colour's release, and start nginx if it does not run."""
-    found = bundle.active_bundle(server, colour)
-    if found:
-        server.runner.call(f"restore {server.folder / 'nginx'}", files.mirror, found / "nginx", server.folder / "nginx")
+    folder = bundle.active_bundle(server, colour)
+    if folder:
+        server.runner.call(
+            f"restore {server.folder / 'nginx'}", files.mirror, folder / "nginx", server.folder / "nginx"
+        )
     server.runner.execute(server.compose.start_stateful("nginx"))

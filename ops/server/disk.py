@@ -26,5 +26,5 @@ def require_free(server: Server) -> int:
 
 def disks(server: Server) -> list[Path]:
     """Return the folders whose disks fill: the server's, and Docker's if it is accessible."""
-    docker = Path(server.runner.query(commands.root()).strip())
+    docker = Path(server.runner.query(commands.docker_root()).strip())
     return [server.folder, *[docker for known in [docker] if known.is_absolute() and os.access(known, os.F_OK)]]

@@ -29,8 +29,8 @@ def init(server: Server, hosts: list[str], email: str = "") -> None:
     """
     check_machine(server)
     write_settings(server, hosts, email)
-    files.folder(server.state / "traffic")
-    files.folder(server.static)  # Docker would create it for root
+    files.make_folder(server.state / "traffic")
+    files.make_folder(server.static)  # Docker would create it for root
     write_secrets(server)
     create_backup_folders(server)
     write_certificate(server)
@@ -55,7 +55,7 @@ def obtain_certificate(server: Server) -> None:
 
 def check_machine(server: Server) -> None:
     """Raise PreconditionError without Docker, a recent Compose or disk space."""
-    echo(f"  Docker {server.runner.query(commands.engine()).strip()}")
+    echo(f"  Docker {server.runner.query(commands.docker_version()).strip()}")
     version = server.runner.query(commands.compose_version()).strip()
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers < COMPOSE:
@@ -136,9 +136,9 @@ def write_certificate(server: Server) -> None:
         raise PreconditionError(f"{server.certificates} has no certificate in live/ for nginx. Move it aside first.")
     made = Path(tempfile.mkdtemp(prefix="certificates-", dir=server.folder))  # renamed once it is complete
     for folder in (made, made / "webroot", made / "placeholder"):
-        files.folder(folder)
+        files.make_folder(folder)
     (made / "live").symlink_to("placeholder")
-    server.runner.execute(commands.placeholder(made / "placeholder", server.host, server.nginx_image))
+    server.runner.execute(commands.self_signed_certificate(made / "placeholder", server.host, server.nginx_image))
     server.runner.execute(commands.chown(made, credentials.EDGE, ["."], server.nginx_image))
     made.rename(server.certificates)
     echo("  certificate: a self-signed placeholder")

@@ -54,7 +54,7 @@ def check_logs(server: Server) -> Iterator[Finding]:
     services = server.config["services"].items()
     unlimited = sorted(name for name, known in services if not _is_limited(known.get("logging") or {}))
     if unlimited:
-        remedy = 'Give each logging: { driver: local, options: { max-size: 20m, max-file: "5" } }'
+        remedy = 'Set for each: logging: { driver: local, options: { max-size: 20m, max-file: "5" } }'
         yield warned(f"logs without a limit: {', '.join(unlimited)}.", remedy)
     else:
         yield passed("each container's log has a limit.")

@@ -47,10 +47,10 @@ def test_mirror_creates_parents(tmp_path, source):
 def test_same(tmp_path, source, change):
     """A mirrored folder is the same until a file is changed or added."""
     files.mirror(source, tmp_path / "target")
-    assert files.same(source, tmp_path / "target")
+    assert files.is_same_tree(source, tmp_path / "target")
     (tmp_path / "target" / change).write_text("other", encoding="utf-8")
-    assert not files.same(source, tmp_path / "target")
-    assert not files.same(tmp_path / "target", source)
+    assert not files.is_same_tree(source, tmp_path / "target")
+    assert not files.is_same_tree(tmp_path / "target", source)
 
 
 def test_mirror_removes_files(tmp_path, source):

@@ -28,7 +28,7 @@ def test_undo():
 
 def test_verified_steps():
     """The steps after verification are the end of the cut-over."""
-    verified = [step.name for step in STEPS if step.is_verified]
+    verified = [step.name for step in STEPS if step.after_verification]
     assert verified == ["record", "drain", "stop"] == list(pipeline.CUT_OVER[-3:])
 
 

@@ -28,8 +28,8 @@ def test_round_trip(tmp_path_factory, wanted):
 @given(wanted=ANY)
 def test_all_traffic_is_routed(wanted):
     """The active colour gets all traffic that the canary does not."""
-    assert wanted.text().endswith(f"* web-{wanted.colour}; }}\n")
-    assert (f"{wanted.percent}% web-{wanted.other};" in wanted.text()) == bool(wanted.percent)
+    assert wanted.to_nginx_config().endswith(f"* web-{wanted.colour}; }}\n")
+    assert (f"{wanted.percent}% web-{wanted.other};" in wanted.to_nginx_config()) == bool(wanted.percent)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_atomic_replacement(tmp_path):
     state.write_traffic(path, Traffic("blue"))
     with path.open(encoding="utf-8") as old:
         state.write_traffic(path, Traffic("green", 10))
-        assert old.read() == Traffic("blue").text()
+        assert old.read() == Traffic("blue").to_nginx_config()
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -98,7 +98,7 @@ def test_internal_urls():
 
 def test_variable():
     """Nginx proxies to the variable that the file sets, and logs it."""
-    name = re.search(r"split_clients \S+ (\$\w+) ", Traffic("blue").text())[1]
+    name = re.search(r"split_clients \S+ (\$\w+) ", Traffic("blue").to_nginx_config())[1]
     assert f"proxy_pass http://{name};" in (SNIPPETS / "proxy-application.conf").read_text(encoding="utf-8")
     assert f'"upstream": "{name}"' in (SNIPPETS / "access-log.conf").read_text(encoding="utf-8")
 

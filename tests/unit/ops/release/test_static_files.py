@@ -216,7 +216,7 @@ def test_prune_killed(shop, release, monkeypatch):
         shop.deploy(release(commit))
     last = release(COMMITS[-1])
     with monkeypatch.context() as patch:
-        patch.setattr(files, "remove", killed)
+        patch.setattr(files, "remove_folder", killed)
         with pytest.raises(Killed):
             shop.deploy(last)
     prune.prune(shop.server())
