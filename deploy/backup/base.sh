@@ -27,7 +27,7 @@ find_parent() { # FOLDER: the newest backup, unless its full backup is too old
   newest=$(newest "$1")
   full=$newest
   while name=$(metadata "$1/$full" parent) && [[ -n $name ]]; do full=$name; done
-  [[ -n $full && -r $1/$full/about && -r $1/$newest/data/backup_manifest ]] || return
+  [[ -n $full && -r $1/$full/metadata && -r $1/$newest/data/backup_manifest ]] || return
   (($(date +%s) - $(metadata "$1/$full" started) > week)) || echo "$newest"
 }
 
@@ -49,8 +49,8 @@ take_backup() { # FOLDER KIND PARENT
     sed -nE \
       's/.*"Timeline": ([0-9]+), "Start-LSN": "([^"]+)", "End-LSN": "([^"]+)".*/timeline=\1\nfirst=\2\nlast=\3/p' \
       "$new/data/backup_manifest"
-  } >"$new/about"
-  grep -q '^first=' "$new/about" || { echo "$new/data/backup_manifest has no WAL range" >&2; return 1; }
+  } >"$new/metadata"
+  grep -q '^first=' "$new/metadata" || { echo "$new/data/backup_manifest has no WAL range" >&2; return 1; }
   publish "$new" && basename "$new" | cut -c 2-
 }
 

@@ -10,7 +10,7 @@ export PGDATA=/var/lib/postgresql/drill
 main() {
   case ${1:-} in
     now) run ;;
-    compare) drill ;;
+    run-once) drill ;;
     '') run_forever ;;
     *) die "drill.sh: unknown command $1" ;;
   esac
@@ -47,7 +47,7 @@ run() { # exclusively
   exec 9>"$backups/.drill"
   flock --nonblock 9 || die 'A drill is already running.'
   trap 'rm -rf "$PGDATA"' EXIT
-  if result=$(bash "$here/drill.sh" compare 2>/tmp/error); then # a subprocess, because `if` disables errexit
+  if result=$(bash "$here/drill.sh" run-once 2>/tmp/error); then # a subprocess, because `if` disables errexit
     set_status drill '' "seconds=$((SECONDS - began))" "compared=$result"
     log INFO "drill: $result in $((SECONDS - began)) s"
     echo "$result"

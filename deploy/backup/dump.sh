@@ -21,7 +21,7 @@ main() {
     --file "$here/fingerprint.sql" >"$folder/fingerprint"
   with_free_space pg_restore --file /dev/null "$folder/app.dump" # it is readable to its end
   (cd "$folder" && sha256sum app.dump roles.sql fingerprint >SHA256SUMS)
-  printf '%s\n' "started=$started" "ended=$(date +%s)" "megabytes=$(mebibytes "$folder")" >"$folder/about"
+  printf '%s\n' "started=$started" "ended=$(date +%s)" "megabytes=$(mebibytes "$folder")" >"$folder/metadata"
   publish "$folder"
   basename "$folder" | cut -c 2-
 }

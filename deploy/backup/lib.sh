@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034 # the scripts that source this file use its variables
 # Paths, SQL and disk checks that the backup scripts share.
-# Each lineage (one database on one timeline) has a folder, SYSTEM_ID-TIMELINE/{base,wal}; dumps/ has the dumps. A
+# Each lineage (a database system and a Postgres timeline) has a folder, SYSTEM_ID-TIMELINE/{base,wal}; dumps/ has the dumps. A
 # backup in progress has a name that starts with a dot; `publish` renames it once it is complete and on disk.
 
 backups=${BACKUPS:-/backups}
@@ -50,7 +50,7 @@ with_free_space() { # COMMAND...: stops it before the disk is full, because the 
 }
 
 metadata() { # FOLDER NAME
-  [[ ! -r $1/about ]] || sed -n "s/^$2=//p" "$1/about"
+  [[ ! -r $1/metadata ]] || sed -n "s/^$2=//p" "$1/metadata"
 }
 
 publish() { # FOLDER: removes the leading dot of its name, once its files are on disk

@@ -7,7 +7,7 @@ source "${BASH_SOURCE[0]%/*}/lib.sh"
 main() {
   local folder
   for folder in "$backups"/dumps/2* "$backups"/[0-9]*-[0-9]*/base/2*; do
-    [[ ! -r $folder/about ]] || print_backup "$folder"
+    [[ ! -r $folder/metadata ]] || print_backup "$folder"
   done
   for folder in "$backups"/[0-9]*-[0-9]*/wal; do
     [[ ! -d $folder ]] || print_wal "$folder"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: restore-command.sh LINEAGE-FOLDER NAME TARGET
-# Postgres' restore_command: copies a WAL segment of the lineage, also the partial one at the end of the stream.
+# Postgres's restore_command: copies a WAL segment of the lineage, including the partial one at the end of the stream.
 # Timeline histories come from every lineage of the database, so that no timeline is used twice.
 set -euo pipefail
 

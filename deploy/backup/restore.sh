@@ -12,7 +12,7 @@ main() {
   local step=$1 what=$2 target=${3:-latest}
   exec 8>"$backups/.reading"
   flock --shared 8
-  [[ -r $backups/$what/about ]] || die "There is no backup $what."
+  [[ -r $backups/$what/metadata ]] || die "There is no backup $what."
   [[ $step != unpack || ! -e $PGDATA ]] || die "$PGDATA already exists."
   case $step:$what in
     verify:dumps/*) verify_dump "$backups/$what" ;;
@@ -52,7 +52,7 @@ chain() { # FOLDER NAME: the backups that it depends on and itself, the full one
 unpack_base() { # FOLDER NAME
   local names
   mapfile -t names < <(chain "$1" "$2" | sed "s|.*|$1/&/data|")
-  require_room "${names[@]}"
+  require_free_space_for "${names[@]}"
   if ((${#names[@]} > 1)); then
     pg_combinebackup --output "$PGDATA" "${names[@]}"
   else
@@ -63,7 +63,7 @@ unpack_base() { # FOLDER NAME
   sync --file-system "$PGDATA"
 }
 
-require_room() { # FOLDER...: for their size, and 1 GiB more: the live database may share the disk
+require_free_space_for() { # FOLDER...: for their size, and 1 GiB more: the live database may share the disk
   local needed free
   needed=$(du --summarize --total --block-size=1M "$@" | tail -n 1 | cut -f 1)
   free=$(df --output=avail --block-size=1M "${PGDATA%/*/*}" | tail -n 1)
@@ -71,7 +71,7 @@ require_room() { # FOLDER...: for their size, and 1 GiB more: the live database 
 }
 
 unpack_dump() { # FOLDER
-  require_room "$1" "$1" "$1" "$1"
+  require_free_space_for "$1" "$1" "$1" "$1"
   initdb --pgdata "$PGDATA" --username postgres --auth scram-sha-256 --pwfile /run/secrets/postgres_password \
     --data-checksums >/dev/null
   start "listen_addresses = ''"

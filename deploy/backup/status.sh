@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC3043 # every sh in use here supports `local`
-# The status of each job, for people, ops and Prometheus: one file a job, one NAME=VALUE a line. POSIX sh, because
+# The status of each job, for people, ops and Prometheus: one file per job, one NAME=VALUE per line. POSIX sh, because
 # restic's image has no bash.
 
 status=${STATUS:-/status}

@@ -38,7 +38,7 @@ receive() { # until the stream ends or the disk is nearly full; prints the reaso
     (require_free_space 16) || break
     lag=$(sql --command "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), flush_lsn)
       FROM pg_stat_replication WHERE application_name = 'archive'")
-    # A segment behind is no success: a restore would not reach that WAL.
+    # Being a segment behind is not a success: a restore would not reach that WAL.
     [[ -z $lag ]] || ((lag > 16777216)) || set_status wal '' "lag_bytes=$lag" "lineage=$(basename "${folder%/wal}")"
     sleep "$poll_interval" &
     wait -n "$receiver" $!

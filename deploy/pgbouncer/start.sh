@@ -9,7 +9,7 @@ main() {
   local pool=${PGBOUNCER_POOL:-20} clients=${PGBOUNCER_CLIENTS:-1000} timeout=${DB_TIMEOUT:-1.25} ms
   require_integer PGBOUNCER_POOL "$pool" 1 1000
   require_integer PGBOUNCER_CLIENTS "$clients" 10 10000
-  [[ $timeout =~ ^[0-9]+(\.[0-9]+)?$ ]] || refuse DB_TIMEOUT "$timeout" 'Give seconds, such as 1.25'
+  [[ $timeout =~ ^[0-9]+(\.[0-9]+)?$ ]] || refuse DB_TIMEOUT "$timeout" 'Use seconds, such as 1.25'
   ms=$(printf '%.0f' "${timeout}e3")
   printf '"app" "%s"\n' "$(sed 's/"/""/g' /run/secrets/app_password)" >/tmp/users.txt
   eval "cat <<TEXT

@@ -31,7 +31,7 @@ ALTER ROLE app SET lock_timeout = '5s';
 ALTER ROLE app SET idle_in_transaction_session_timeout = '30s';
 ALTER ROLE app RESET default_transaction_read_only; -- read_only.sh
 
--- Backups: reads everything, also by replication. No statement_timeout, because a dump may take hours; a lock_timeout,
+-- Backups: reads everything, including by replication. No statement_timeout, because a dump may take hours; a lock_timeout,
 -- because later lock requests queue behind a waiting one.
 ALTER ROLE app_backup REPLICATION BYPASSRLS PASSWORD $(sql_literal backup_password);
 ALTER ROLE app_backup SET lock_timeout = '10s';

@@ -108,8 +108,8 @@ def test_pruning(data):
     """Old backups are removed, except the full backup that restores the first second of BACKUP_DAYS."""
     while len(dumps(data)) < 3:
         data.ops("backup")
-    old, about = names(data), "/backups/dumps/2*/about /backups/*-*/base/2*/about"
-    shell(data, f"sed -i.before -E 's/^(started|ended)=.*/\\1=1000000/' {about}")
+    old, metadata = names(data), "/backups/dumps/2*/metadata /backups/*-*/base/2*/metadata"
+    shell(data, f"sed -i.before -E 's/^(started|ended)=.*/\\1=1000000/' {metadata}")
     try:
         data.ops("backup")
         assert len(dumps(data)) == 3
@@ -118,7 +118,7 @@ def test_pruning(data):
         lines = shell(data, "ls /backups/*-*/wal").splitlines()
         assert lines
     finally:  # other tests use the times
-        shell(data, f'for each in {about}; do [[ ! -e $each.before ]] || mv "$each.before" "$each"; done')
+        shell(data, f'for each in {metadata}; do [[ ! -e $each.before ]] || mv "$each.before" "$each"; done')
 
 
 def test_metrics(data):

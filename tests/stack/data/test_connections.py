@@ -19,7 +19,7 @@ from tests.support.stack.server import HOST
 REPLICAS = 2
 CLIENTS = 50 * REPLICAS
 SECONDS = 10  # of full load, and of the freeze
-QUICK = 2.0
+QUICK_S = 2.0
 PAST_NGINX = {"Cookie": "a=b"}
 TOO_MANY = ("too many clients", "too many connections", "remaining connection slots are reserved")
 APPLICATION_CONNECTIONS = (
@@ -49,7 +49,7 @@ def uncached():
 
 
 def new_list():
-    """Return the path of a list that no cache has."""
+    """Return the path of an uncached list."""
     return f"/api/products?limit=5&price_max={secrets.randbelow(10**9)}"
 
 
@@ -61,7 +61,7 @@ def two(registry):
 
 @pytest.fixture(scope="module")
 def site(new_server, one):
-    """Return a server with two containers a colour and a live release."""
+    """Return a server with two containers per colour and a live release."""
     server = new_server(replicas=REPLICAS)
     server.ops("deploy", one)
     return server
@@ -95,14 +95,14 @@ def loaded(site, *argv):
 @pytest.fixture(scope="module")
 def full(site, two, figure):
     """Deploy under full load; return the report."""
-    seen = loaded(site, "deploy", two)
-    figure(f"{CLIENTS} clients at full load, and a deploy: {seen.report}; {seen.most} connections")
-    return seen
+    result = loaded(site, "deploy", two)
+    figure(f"{CLIENTS} clients at full load, and a deploy: {result.report}; {result.most} connections")
+    return result
 
 
 @pytest.mark.guarantee("Under full load and during a deploy, no client sees Postgres run out of connections")
 def test_full_load_exhausts_no_connections(site, full):
-    """Fifty uncached clients a container get no error, also during a deploy."""
+    """Fifty uncached clients per container receive no errors, including during a deploy."""
     assert full.report.failures == []
     assert full.report.total > CLIENTS
     assert site.release() == "two", full.output
@@ -120,7 +120,7 @@ def test_sum_is_an_upper_bound(site, full):
 @contextmanager
 def clients(site, readers=4, writers=2):
     """Read and write in a loop around the block; yield the responses so far, as (start time, response)."""
-    seen, ended, token, numbers = [], threading.Event(), site.token(), itertools.count(1)
+    responses, ended, token, numbers = [], threading.Event(), site.token(), itertools.count(1)
 
     def read():
         return site.request(new_list(), headers=PAST_NGINX)
@@ -131,14 +131,14 @@ def clients(site, readers=4, writers=2):
 
     def loop(send):
         while not ended.wait(0.1):
-            began = time.monotonic()
-            seen.append((began, send()))
+            started = time.monotonic()
+            responses.append((started, send()))
 
     threads = [threading.Thread(target=loop, args=(send,)) for send in [read] * readers + [write] * writers]
     for thread in threads:
         thread.start()
     try:
-        yield seen
+        yield responses
     finally:
         ended.set()
         for thread in threads:
@@ -148,22 +148,24 @@ def clients(site, readers=4, writers=2):
 @pytest.fixture(scope="module")
 def frozen(site, figure):
     """Freeze and unfreeze the database under load; return the responses during and after it."""
-    with clients(site) as seen:
-        wait_for(lambda: len(seen) > 100)
+    with clients(site) as responses:
+        wait_for(lambda: len(responses) > 100)
         # Docker cannot pause a container while it starts a process in it, such as the health check.
         wait_for(lambda: site.compose("pause", "db", check=False).returncode == 0)
-        begun = time.monotonic()
-        wait_for(lambda: time.monotonic() > begun + SECONDS, seconds=SECONDS + 5)
-        over = time.monotonic()
+        frozen_at = time.monotonic()
+        wait_for(lambda: time.monotonic() > frozen_at + SECONDS, seconds=SECONDS + 5)
+        unfrozen_at = time.monotonic()
         site.compose("unpause", "db")
         back = time.monotonic()
-        wait_for(lambda: sum(began > back + QUICK for began, _ in seen) > 50, seconds=20)
+        wait_for(lambda: sum(started > back + QUICK_S for started, _ in responses) > 50, seconds=20)
     wait_for(lambda: site.status()["services"]["db"] == "healthy", seconds=60, pause=0.5)
-    during = [response for began, response in seen if began > begun and began + response.seconds < over]
-    after = [(began - back, response) for began, response in seen if began > over]
+    during = [
+        response for started, response in responses if started > frozen_at and started + response.seconds < unfrozen_at
+    ]
+    after = [(started - back, response) for started, response in responses if started > unfrozen_at]
     figure(f"frozen: {len(during)} responses, the slowest after {max(response.seconds for response in during):.2f} s")
     figure(f"back: the last 503 to a request {max((b for b, a in after if a.status == 503), default=0):.2f} s after it")
-    return SimpleNamespace(during=during, after=after, all=[response for _, response in seen])
+    return SimpleNamespace(during=during, after=after, all=[response for _, response in responses])
 
 
 @pytest.mark.guarantee(
@@ -173,7 +175,7 @@ def test_frozen_database_is_a_quick_503(frozen):
     """While the database is frozen each request gets a 503 within two seconds."""
     assert len(frozen.during) > 50
     assert [response.status for response in frozen.during if not is_problem(response, 503)] == []
-    assert max(response.seconds for response in frozen.all) < QUICK
+    assert max(response.seconds for response in frozen.all) < QUICK_S
 
 
 @pytest.mark.guarantee(
@@ -181,8 +183,8 @@ def test_frozen_database_is_a_quick_503(frozen):
 )
 def test_recovery_after_a_freeze(frozen):
     """Two seconds after the database is back, every request succeeds."""
-    assert {response.status for began, response in frozen.after if began > QUICK} == {200, 201}
-    assert any(response.status < 300 and began + response.seconds < QUICK for began, response in frozen.after)
+    assert {response.status for started, response in frozen.after if started > QUICK_S} == {200, 201}
+    assert any(response.status < 300 and started + response.seconds < QUICK_S for started, response in frozen.after)
 
 
 @contextmanager
@@ -199,7 +201,7 @@ def settings(site, **changed):
 @pytest.mark.guarantee("A deploy whose connections exceed the limit is refused with the sum and a remedy")
 @pytest.mark.usefixtures("full")
 def test_deploy_with_too_many_connections_is_refused(site, one):
-    """A deploy whose connections exceed the limit is refused with the sum and a remedy; users notice nothing."""
+    """A deploy whose connections exceed the limit is refused with the sum and a remedy; users do not notice."""
     before = site.status()
     with (
         settings(site, WEB_REPLICAS=8, GUNICORN_THREADS=16),
@@ -228,9 +230,9 @@ def pooled(site, one, figure):
         refused = check(site)["connections"]
     with settings(site, **NARROW, **POOLED):
         site.ops("deploy", one)
-        seen = loaded(site)
-        figure(f"{CLIENTS} clients at full load through PgBouncer: {seen.report}; {seen.most} connections")
-        yield SimpleNamespace(refused=refused, check=check(site), **vars(seen))
+        result = loaded(site)
+        figure(f"{CLIENTS} clients at full load through PgBouncer: {result.report}; {result.most} connections")
+        yield SimpleNamespace(refused=refused, check=check(site), **vars(result))
 
 
 @pytest.mark.guarantee("PgBouncer serves more workers than Postgres accepts, and statement timeouts still apply")
@@ -241,8 +243,8 @@ def test_pgbouncer_serves_what_exceeds_the_limit(site, pooled):
     assert pooled.report.total > CLIENTS
     assert 0 < pooled.most <= POOLED["PGBOUNCER_POOL"]
     assert refusals(site) == []
-    asked = ("connections", "clients", "pooler", "privileges", "timeouts")
-    assert {name: pooled.check[name]["state"] for name in asked} == dict.fromkeys(asked, "PASS")
+    names = ("connections", "clients", "pooler", "privileges", "timeouts")
+    assert {name: pooled.check[name]["state"] for name in names} == dict.fromkeys(names, "PASS")
 
 
 @pytest.fixture
@@ -266,7 +268,7 @@ def test_statement_timeout_through_pgbouncer(site, locked):
     headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
     response = site.request(path, "PATCH", json={"price": 1}, token=token, headers=headers)
     assert is_problem(response, 503)
-    assert 1 < response.seconds < QUICK
+    assert 1 < response.seconds < QUICK_S
     lines = site.compose("logs", "--no-log-prefix", f"web-{site.status()['active_colour']}").stdout.splitlines()
     said = [line for line in lines if response.request_id in line]
     assert any("canceling statement due to statement timeout" in line for line in said), said

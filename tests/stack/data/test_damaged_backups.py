@@ -9,8 +9,8 @@ from tests.support.helpers import wait_for
 from tests.support.stack.writer import Writer
 
 pytestmark = pytest.mark.timeout(180)
-KEEP = 'rm -rf /backups/.kept && cp -a "$0" /backups/.kept && '
-BACK = 'rm -rf "$0" && mv /backups/.kept "$0"'
+SAVE = 'rm -rf /backups/.saved && cp -a "$0" /backups/.saved && '
+RESTORE = 'rm -rf "$0" && mv /backups/.saved "$0"'
 TRUNCATE = 'truncate --size=-100 "$0"'
 FLIP = 'printf garbage | dd of="$0" bs=1 seek=$(($(stat --format %s "$0") / 2)) conv=notrunc status=none'
 EARLY = 'printf garbage | dd of="$0" bs=1 seek=120 conv=notrunc status=none'
@@ -60,12 +60,12 @@ def paths(data):
 
 @contextlib.contextmanager
 def damaged(server, path, how):
-    """Damage a file or folder of a backup around the block."""
-    shell(server, KEEP + how, path)
+    """Damage a file or folder of a backup for the duration of the block."""
+    shell(server, SAVE + how, path)
     try:
         yield
     finally:
-        shell(server, BACK, path)
+        shell(server, RESTORE, path)
 
 
 @pytest.mark.guarantee("A damaged, truncated or missing backup is refused, and the live database stays untouched")

@@ -14,8 +14,8 @@ from tests.support.stack.compose import docker
 from tests.support.stack.writer import Writer, lost
 
 pytestmark = pytest.mark.timeout(600)
-BACKUP_SECONDS = 6  # about what both take
-BACKUPS, RESTORES = 7, 3  # kills
+BACKUP_SECONDS = 6  # roughly the duration of a base backup and a dump
+BACKUPS, RESTORES = 7, 3  # how often each is killed
 RANDOM = random.SystemRandom()
 
 
@@ -36,16 +36,16 @@ def kill_after(seconds, process):
 @pytest.mark.guarantee("A backup or restore killed at any moment leaves no broken backup and no broken database")
 def test_killed_backups(data):
     """After kill -9 of the command and its container at random moments, every listed backup is intact."""
-    before = [path(each) for each in data.backups()]
+    before = [path(backup) for backup in data.backups()]
     for _ in range(BACKUPS):
         kill_after(RANDOM.uniform(0, BACKUP_SECONDS), data.start_ops("backup", start_new_session=True))
         docker("kill", "--signal", "KILL", f"{data.name}-backup-1")
         data.compose("up", "--detach", "--no-deps", "backup")
     data.ops("backup")
-    found = [path(each) for each in data.backups()]
-    assert set(before) < set(found)
-    for each in found:
-        argv = ("bash", "/opt/backup/restore.sh", "verify", each)
+    after = [path(backup) for backup in data.backups()]
+    assert set(before) < set(after)
+    for backup in after:
+        argv = ("bash", "/opt/backup/restore.sh", "verify", backup)
         data.compose("exec", "-T", "backup", *argv)
     assert (
         data.compose("exec", "-T", "backup", "bash", "-c", "ls -d /backups/*/.2* /backups/*-*/base/.2* || true").stdout

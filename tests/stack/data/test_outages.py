@@ -1,4 +1,4 @@
-"""Backends stop, freeze and come back under load; the application is never restarted."""
+"""Backends stop, freeze and recover under load; the application is never restarted."""
 
 import secrets
 import threading
@@ -9,7 +9,7 @@ import pytest
 from tests.support.helpers import wait_for
 from tests.support.stack.client import is_problem
 
-PATIENCE = 5  # seconds; more than DB_TIMEOUT and the client's own limit
+TIMEOUT_S = 5  # more than DB_TIMEOUT and the client's own limit
 
 
 @contextmanager
@@ -18,20 +18,24 @@ def clients(stack, token, path):
 
     Writes repeat an existing product, because a change would invalidate the cache.
     """
-    seen, ended = [], threading.Event()
+    responses, ended = [], threading.Event()
 
     def loop(path, method, **options):
         while not ended.wait(0.1):
             response = stack.request(path, method, **options)
-            seen.append((path, response.status, response.seconds))
+            responses.append((path, response.status, response.seconds))
 
-    known = {name: stack.request(path).json[name] for name in ("sku", "name", "price", "currency")}
-    jobs = [("/api/products", "GET", {}), (path, "GET", {}), ("/api/products", "POST", {"json": known, "token": token})]
+    payload = {name: stack.request(path).json[name] for name in ("sku", "name", "price", "currency")}
+    jobs = [
+        ("/api/products", "GET", {}),
+        (path, "GET", {}),
+        ("/api/products", "POST", {"json": payload, "token": token}),
+    ]
     threads = [threading.Thread(target=loop, args=(path, verb), kwargs=options) for path, verb, options in jobs]
     for thread in threads:
         thread.start()
     try:
-        yield seen
+        yield responses
     finally:
         ended.set()
         for thread in threads:
@@ -50,7 +54,7 @@ def outage(stack, service, down, back):
 
 
 def new_list():
-    """Return the path of a list that no cache has."""
+    """Return the path of an uncached list."""
     return f"/api/products?price_max={secrets.randbelow(10**9)}"
 
 
@@ -63,13 +67,13 @@ def warm(stack):
 
 def is_quick_503(response):
     """Whether a response is a 503 with Retry-After, in bounded time."""
-    return is_problem(response, 503) and int(response.headers["Retry-After"]) >= 1 and response.seconds < PATIENCE
+    return is_problem(response, 503) and int(response.headers["Retry-After"]) >= 1 and response.seconds < TIMEOUT_S
 
 
 @pytest.mark.parametrize(("down", "back"), [("stop", "start"), ("pause", "unpause")])
 def test_database_outage(stack, token, product, down, back):
     """Without the database: not ready, a quick 503 with Retry-After, cached lists served; then recovery."""
-    with clients(stack, token, product) as seen:
+    with clients(stack, token, product) as responses:
         cached = warm(stack)
         with outage(stack, "db", down, back):
             ready = stack.request("/health/ready")
@@ -77,16 +81,16 @@ def test_database_outage(stack, token, product, down, back):
             assert all(is_quick_503(stack.request(product)) for _ in range(3))
             assert [stack.request(path).status for path in (cached, "/health")] == [200, 200]
         wait_for(lambda: stack.request(product).status == 200, seconds=10)
-    assert {status for _, status, _ in seen} == {200, 409, 503}
-    assert max(seconds for _, _, seconds in seen) < PATIENCE
+    assert {status for _, status, _ in responses} == {200, 409, 503}
+    assert max(seconds for _, _, seconds in responses) < TIMEOUT_S
 
 
 @pytest.mark.parametrize(("down", "back"), [("stop", "start"), ("pause", "unpause")])
 def test_cache_outage(stack, token, product, down, back):
     """Without Redis: degraded but ready, every request served from the database; then recovery."""
-    with clients(stack, token, product) as seen, outage(stack, "redis", down, back):
+    with clients(stack, token, product) as responses, outage(stack, "redis", down, back):
         ready = stack.request("/health/ready")
         assert (ready.status, ready.json["status"]) == (200, "degraded")
         assert stack.request(new_list()).headers["Cache-Status"] == "app; fwd=bypass; detail=unavailable"
-    assert {status for _, status, _ in seen} == {200, 409}
-    assert max(seconds for _, _, seconds in seen) < 2
+    assert {status for _, status, _ in responses} == {200, 409}
+    assert max(seconds for _, _, seconds in responses) < 2

@@ -1,4 +1,4 @@
-"""What is lost, and what users notice, when a production Redis is killed, full or frozen."""
+"""Data loss and failed requests when a production Redis is killed, full or frozen."""
 
 import json
 import time
@@ -10,8 +10,8 @@ from tests.support.stack.compose import docker
 from tests.support.stack.load import Load
 from tests.support.stack.server import HOST
 
-SLOWEST = 1.0  # seconds
-PAUSE = 10.0  # seconds
+SLOWEST_S = 1.0  # seconds
+FREEZE_S = 10.0  # seconds
 MAX_MEMORY = 0.9  # of the container's limit
 SESSION = 425  # bytes that one session takes in Redis, 300 of them its value
 
@@ -26,7 +26,7 @@ for number in itertools.count():
     client.set(f"session:{number:012}", number)
     print(number, time.monotonic(), flush=True)
 """
-# In a container: writes $1 sessions from number $2 on; prints how many were refused.
+# In a container: writes $1 sessions from number $2 on; prints the number refused.
 SESSIONS = """
 awk -v number="$1" -v first="$2" 'BEGIN {
   for (i = first; i < first + number; i++) {
@@ -34,8 +34,8 @@ awk -v number="$1" -v first="$2" 'BEGIN {
   }
 }' | redis-cli --user sessions --pipe | sed -n "s/^errors: \\([0-9]*\\), replies.*/\\1/p"
 """
-# Changes the first $1 sessions, to other sizes, until the file was rewritten; prints the peak memory and how much of it
-# was copied on write.
+# Changes the sizes of the first $1 sessions until Redis has rewritten the file; prints the peak memory and the part
+# that was copied on write.
 REWRITE = """
 persistence() { redis-cli --user sessions INFO persistence | sed -n "s/^$1:\\([0-9]*\\).*/\\1/p"; }
 for size in 260 300; do
@@ -173,12 +173,12 @@ def test_lost_cache(site, cache, load, figure, how):
     assert cache.command("SET", "cache:mine", "1") == "OK"
     how(cache)
     assert cache.command("MGET", "cache:mine") == ""
-    seen = load.report.total
-    wait_for(lambda: load.report.total > seen + 60)
+    before = load.report.total
+    wait_for(lambda: load.report.total > before + 60)
     load.__exit__()
     figure(f"redis-cache, {how.__name__}: {load.report}")
     assert load.report.failures == []
-    assert load.report.slowest < SLOWEST
+    assert load.report.slowest < SLOWEST_S
     assert {("GET", 200), ("POST", 201)} == set(load.report.responses)
     wait_for(lambda: outcome(site, load.token).startswith("app; hit"))
 
@@ -298,23 +298,23 @@ def print_memory(figure, redis, most, what):
 
 def assert_healthy(redis, started, most):
     """Assert that Redis was not restarted and stayed within its memory limit."""
-    found = redis.container()
-    state = found["State"]
+    container = redis.container()
+    state = container["State"]
     assert (state["StartedAt"], state["OOMKilled"], state["Health"]["Status"]) == (started, False, "healthy")
-    assert most <= MAX_MEMORY * found["HostConfig"]["Memory"]
+    assert most <= MAX_MEMORY * container["HostConfig"]["Memory"]
 
 
 def test_frozen_redis(site, load, figure):
     """With both Redis services frozen for ten seconds, every request succeeds within a second."""
     site.compose("pause", "redis-cache", "redis-sessions")
     try:
-        began, seen = time.monotonic(), load.report.total
-        wait_for(lambda: time.monotonic() - began > PAUSE, seconds=PAUSE + 5)
-        assert load.report.total > seen + 100
+        started, before = time.monotonic(), load.report.total
+        wait_for(lambda: time.monotonic() - started > FREEZE_S, seconds=FREEZE_S + 5)
+        assert load.report.total > before + 100
     finally:
         site.compose("unpause", "redis-cache", "redis-sessions")
     wait_for(lambda: site.request("/health/ready").json["status"] == "ready")
     load.__exit__()
-    figure(f"both frozen for {PAUSE:.0f} s: {load.report}")
+    figure(f"both frozen for {FREEZE_S:.0f} s: {load.report}")
     assert load.report.failures == []
-    assert load.report.slowest < SLOWEST
+    assert load.report.slowest < SLOWEST_S

@@ -14,8 +14,8 @@ from tests.support.stack.server import HOST
 
 HOSTS = (HOST, "www.shop.example")
 LIFETIME = 60  # seconds; a renewal is due after half of it
-SLOWEST = 2.0
-MANY = 3000  # requests
+SLOWEST_S = 2.0
+MIN_REQUESTS = 3000
 needs_certificate = pytest.mark.usefixtures("obtained")
 
 
@@ -92,7 +92,7 @@ def nginx_start(server):
 
 
 def test_placeholder_before_the_first_certificate(site, placeholder):
-    """A new server serves a placeholder at once, and reports it."""
+    """A new server serves a placeholder immediately, and reports it."""
     assert placeholder
     assert "a self-signed placeholder" in site.ops("status").stdout
 
@@ -157,7 +157,7 @@ BAD = "mkdir -p bad && echo nonsense >bad/fullchain.pem && echo nonsense >bad/pr
 
 @needs_certificate
 def test_invalid_certificate_is_not_loaded(site):
-    """Nginx logs an invalid certificate and keeps serving the one it has."""
+    """Nginx logs an invalid certificate and keeps serving the valid one."""
     site.compose("stop", "certbot")
     before, real = certificate(site), (site.folder / "certificates/live").readlink()
     try:
@@ -183,8 +183,8 @@ def test_invalid_certificate_is_replaced(site):
 
 def place(server, script):
     """Run a script in the server's certificates folder, as its owner."""
-    folder = f"--volume={server.folder}/certificates:/given"
-    docker("run", "--rm", "--network=none", "--user=101", folder, "--workdir=/given", "nginx:1.30", "sh", "-c", script)
+    argv = ("--rm", "--network=none", "--user=101", f"--volume={server.folder}/certificates:/certificates")
+    docker("run", *argv, "--workdir=/certificates", "nginx:1.30", "sh", "-c", script)
 
 
 @pytest.mark.guarantee("A first certificate, renewals and failed renewals fail no request, and a failure is reported")
@@ -192,14 +192,14 @@ def place(server, script):
 def test_no_request_failed(load, figure):
     """From the placeholder through every renewal no request fails or is slow."""
     figure(f"certificates: {load.report}")
-    assert load.report.total > MANY
+    assert load.report.total > MIN_REQUESTS
     assert load.report.failures == []
-    assert load.report.slowest < SLOWEST
+    assert load.report.slowest < SLOWEST_S
 
 
 @needs_certificate
 def test_challenge_over_http(site):
-    """Nginx serves ACME challenges on port 80 and redirects all else to HTTPS."""
+    """Nginx serves ACME challenges on port 80 and redirects everything else to HTTPS."""
     assert send_request(site.http, "/.well-known/acme-challenge/none", headers={"Host": HOST}).status == 404
     assert send_request(site.http, "/.well-known/none", headers={"Host": HOST}).status == 308
 

@@ -43,11 +43,11 @@ REJECTED = {
     ),
     "an unknown version": (b"GET /health HTTP/9.9\r\n" + HOST + b"\r\n", 505, "HTTP Version Not Supported"),
     "metrics": (b"GET /metrics HTTP/1.1\r\n" + HOST + b"\r\n", 404, "Not Found"),
-    "nginx' internal page": (b"GET /.problem HTTP/1.1\r\n" + HOST + b"\r\n", 404, "Not Found"),
+    "nginx's internal page": (b"GET /.problem HTTP/1.1\r\n" + HOST + b"\r\n", 404, "Not Found"),
 }
 
 
-@pytest.mark.guarantee("nginx' own errors are problem documents too, down to an unparsable request line")
+@pytest.mark.guarantee("nginx's own errors are problem documents too, down to an unparsable request line")
 @pytest.mark.parametrize(("request_bytes", "status", "title"), REJECTED.values(), ids=REJECTED)
 def test_nginx_errors_are_problem_documents(running, request_bytes, status, title):
     """A request that nginx rejects gets a problem document with its status, title and request id."""

@@ -11,7 +11,7 @@ from tests.support.stack.broken import BROKEN, LOCKED, respond_with
 from tests.support.stack.load import Load
 from tests.support.stack.server import HOST
 
-SLOWEST = 2.0  # seconds; longer than the application's statement timeout
+SLOWEST_S = 2.0  # seconds; longer than the application's statement timeout
 UNKNOWN = "sha256:" + "0" * 64
 SMOKE = {"responds with 500": pytest.mark.smoke}
 
@@ -25,17 +25,17 @@ def load(server):
 
 @pytest.fixture
 def attempt(server, load):
-    """Return a function that runs an ops command and returns its result and what the load saw meanwhile."""
+    """Return a function that runs an ops command and returns its result and the load's responses meanwhile."""
 
-    def run(*words):
+    def run(*argv):
         failed, releases, before = len(load.report.failures), Counter(load.report.releases), server.status()
-        done = server.ops(*words, check=False)
-        seen = wait_for(lambda: load.report.releases - releases)  # at least one more request
+        done = server.ops(*argv, check=False)
+        responses = wait_for(lambda: load.report.releases - releases)  # at least one more request
         return SimpleNamespace(
             code=done.returncode,
             output=done.stdout,
             failures=load.report.failures[failed:],
-            releases=set(seen),
+            releases=set(responses),
             before=before,
             after=server.status(),
         )
@@ -44,7 +44,7 @@ def attempt(server, load):
 
 
 def assert_nothing_changed(result):
-    """The load saw only the active release and no failure, and nothing else runs."""
+    """The load received only responses of the active release, without a failure, and nothing else runs."""
     colour = result.before["active_colour"]
     assert result.failures == []
     assert result.releases == {result.before["colours"][colour]["release"]}
@@ -75,7 +75,7 @@ def refused(registry):
     return {
         "a tag": (["deploy", f"{registry.repository}:refused"], 2, "has no digest"),
         "another commit": (["deploy", good, "--release", "0ther"], 2, "The image is of release refused, not 0ther"),
-        "a digest that the registry has not": (["deploy", f"{registry.repository}@{UNKNOWN}"], 1, "not found"),
+        "a digest that the registry does not have": (["deploy", f"{registry.repository}@{UNKNOWN}"], 1, "not found"),
         "an image without a bundle": (
             ["deploy", registry.release("empty", "RUN rm -r /srv/bundle")],
             2,
@@ -100,15 +100,15 @@ def refusals(registry):
     [
         "a tag",
         "another commit",
-        "a digest that the registry has not",
+        "a digest that the registry does not have",
         "an image without a bundle",
         "an image whose ops cannot be read",
     ],
 )
 def test_refused_release(attempt, refusals, name):
     """A refused release changes nothing, not even the history."""
-    words, code, message = refusals[name]
-    result = attempt(*words)
+    argv, code, message = refusals[name]
+    result = attempt(*argv)
     assert (result.code, message in result.output) == (code, True), result.output
     assert_nothing_changed(result)
     assert result.after["history"] == result.before["history"]
@@ -125,7 +125,7 @@ def reader(server):
 
 
 def test_migration_without_its_lock(attempt, server, load, registry):
-    """A migration that gets no lock fails in time, names the holder, and keeps no request waiting."""
+    """A migration that cannot get its lock fails in time, names the holder, and delays no request."""
     image = registry.release("locked", LOCKED)
     with reader(server):
         result = attempt("deploy", image)
@@ -133,13 +133,13 @@ def test_migration_without_its_lock(attempt, server, load, registry):
     assert "could not obtain a lock within 0.625 s, 3 times" in result.output
     assert "role postgres" in result.output
     assert "holds products" in result.output
-    assert load.report.slowest < SLOWEST
+    assert load.report.slowest < SLOWEST_S
     assert_nothing_changed(result)
 
 
 @pytest.mark.guarantee("A canary that fails its users gets at most its share of the traffic and is taken back")
 def test_failing_canary(attempt, server, load, registry):
-    """A canary that fails writes gets at most its share, and none after it was taken back."""
+    """A canary that fails writes gets at most its share, and none after the rollback."""
     image = registry.release("fails-writes", respond_with("flask.request.method == 'POST'", 500))
     before = load.report.total
     result = attempt("deploy", image, "--canary", "30", "--for", "10", "--budget", "1")

@@ -1,4 +1,4 @@
-"""nginx' access log has the application's fields, and a line fits into an atomic write to a pipe."""
+"""nginx's access log has the application's fields, and a line fits into an atomic write to a pipe."""
 
 import json
 import re

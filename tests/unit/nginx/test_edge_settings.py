@@ -1,4 +1,4 @@
-"""nginx' settings: what the templates get for each value, and the error for an invalid one."""
+"""nginx's settings: what the templates get for each value, and the error for an invalid one."""
 
 import subprocess
 
