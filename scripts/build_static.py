@@ -2,8 +2,8 @@
 
     python scripts/build_static.py FROM TO
 
-TO/identity gets every file, TO/gzip and TO/zstd the compressed ones that are smaller; each in the subfolder static/, as
-in their URLs. The names are those of the application (app/http/static_files.py).
+Writes every file to TO/identity/static/, and compressed copies that are smaller to TO/gzip/static/ and TO/zstd/static/.
+The application uses the same names (app/http/static_files.py).
 """
 
 import argparse
@@ -18,7 +18,7 @@ sys.path.append(str(ROOT))  # makes `app` importable from any working directory
 
 from app.http.static_files import StaticFiles  # noqa: E402
 
-MAX_RATIO = 0.95  # of the original size; above that, decompressing is not worth it for clients
+MAX_RATIO = 0.95  # of the original size; above that, decompression costs clients more than it saves
 
 Compress = Callable[[bytes], bytes]
 
@@ -69,7 +69,10 @@ def list_files(folder: Path) -> list[str]:
 def encode(data: bytes, compressors: Mapping[str, Compress]) -> dict[str, bytes]:
     """Return the content by encoding: unchanged, and each compressed form that is small enough."""
     compressed = {encoding: compress(data) for encoding, compress in compressors.items()}
-    return {"identity": data, **{name: form for name, form in compressed.items() if len(form) <= MAX_RATIO * len(data)}}
+    return {
+        "identity": data,
+        **{name: small for name, small in compressed.items() if len(small) <= MAX_RATIO * len(data)},
+    }
 
 
 def write(path: Path, data: bytes) -> None:

@@ -4,7 +4,7 @@
 # Uses bash's sockets, because starting Python every few seconds would cost a tenth of a second of CPU each time.
 set -euo pipefail
 
-# The Host header: the first trusted name, because the application refuses any other.
+# The Host header: the first trusted name, because the application rejects others.
 host() {
   local first=${TRUSTED_HOSTS:-localhost}
   [[ -z ${TRUSTED_HOSTS_FILE:-} ]] || first=$(<"$TRUSTED_HOSTS_FILE")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: lint.sh
-# Runs every linter and goes on after a failure, so that one run shows all there is to mend.
+# Run every linter, and continue after a failure so that one run reports all problems.
 set -uo pipefail
 
 failed=()
@@ -12,7 +12,7 @@ check() { # NAME COMMAND...
   "$@" || failed+=("$name")
 }
 
-compose() { # FILE...: is it what Compose understands?
+compose() { # FILE...: validate with Compose
   local arguments=() file
   for file in "$@"; do arguments+=(--file "$file"); done
   SECRET_KEY=lint TRUSTED_HOSTS=lint docker compose "${arguments[@]}" config --quiet
@@ -27,7 +27,7 @@ main() {
   check shellcheck $bin/shellcheck scripts/*.sh deploy/postgres/*.sh deploy/pgbouncer/*.sh nginx/start/* nginx/apply-config.sh deploy/observability/*.sh .ci/run
   check "shellcheck (backup)" $bin/shellcheck -x -P deploy/backup deploy/backup/*.sh
   check hadolint $bin/hadolint Dockerfile bench/Dockerfile
-  check "hadolint (pgbouncer)" $bin/hadolint --ignore DL3008 deploy/pgbouncer/Dockerfile # Debian keeps no version but the newest
+  check "hadolint (pgbouncer)" $bin/hadolint --ignore DL3008 deploy/pgbouncer/Dockerfile # Debian's archive has only the newest version
   check gixy $bin/python scripts/lint_edge.py
   check "shellcheck (tests)" $bin/shellcheck tests/support/stack/workflow/server/start.sh
   check "hadolint (tests)" $bin/hadolint --ignore DL3008 tests/support/stack/workflow/*/Dockerfile tests/support/stack/tools/Dockerfile
@@ -43,7 +43,7 @@ main() {
     check "compose (production)" compose docker-compose.prod.yml
     check "compose (bench)" compose docker-compose.yml bench/docker-compose.yml
   else
-    echo "== compose: skipped, there is no Docker Compose here"
+    echo "== compose: skipped, Docker Compose is not installed"
   fi
   ((${#failed[@]} == 0)) || {
     echo "Failed: ${failed[*]}" >&2

@@ -3,7 +3,7 @@
 # Serve with Gunicorn from an SQLite file, after creating the schema and sample products once.
 set -euo pipefail
 
-# A checksum of what the database was prepared for: its location and the migrations.
+# A checksum of the database's location and the migrations that have prepared it.
 stamp() {
   {
     cat migrations/versions/*.py

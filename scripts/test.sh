@@ -22,7 +22,7 @@ main() {
   case $selection in
     smoke) "${PYTEST[@]}" tests/stack -m smoke || status=1 ;;
     all) "${PYTEST[@]}" tests/stack --record-durations || status=1 ;;
-    *) echo "test.sh: unknown selection '$selection'; give smoke or all" >&2 && exit 2 ;;
+    *) echo "test.sh: unknown selection '$selection'; use smoke or all" >&2 && exit 2 ;;
   esac
   return "$status"
 }

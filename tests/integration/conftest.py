@@ -33,7 +33,7 @@ def folder():
 
 @pytest.fixture(scope="session")
 def programs(folder):
-    """Postgres' programs, in a folder that its user can read."""
+    """Postgres's programs, in a folder that its user can read."""
     (folder / "programs").mkdir()
     return install_programs(folder / "programs")
 

@@ -74,7 +74,7 @@ ONLY_AFTER_A_FAILURE = {
     "backup_failing_since_timestamp_seconds",
     "redis_errors_total",
 }  # absent until the first failure
-OWN = {"up", "ALERTS"}  # Prometheus' own series
+OWN = {"up", "ALERTS"}  # Prometheus's own series
 
 # Words in PromQL that are not metric names.
 BESIDE = re.compile(r'"[^"]*"|\'[^\']*\'|\{[^{}]*\}|\[[^\]]*\]|\b(?:by|on|without|ignoring|group_left)\s*\([^()]*\)')

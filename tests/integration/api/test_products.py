@@ -46,7 +46,7 @@ def test_read(client, created):
 
 
 def test_times_have_an_offset(created):
-    """Times are RFC 3339 with an offset, also on SQLite, which stores none."""
+    """Times are RFC 3339 with an offset, including on SQLite, which does not store one."""
     assert RFC_3339.fullmatch(created.json["created_at"])
     assert RFC_3339.fullmatch(created.json["updated_at"])
 

@@ -68,7 +68,7 @@ def test_invalid_header(create, header):
 
 
 def test_public_read(client):
-    """Reads need no token and ignore an invalid one."""
+    """Reads do not need a token and ignore an invalid one."""
     assert client.get("/api/products", headers=bearer("wrong")).status_code == 200
 
 

@@ -28,7 +28,7 @@ def url(request, folder):
 def release():
     """Return a function that creates a release with the migrations of a folder."""
     with contextlib.ExitStack() as stack:
-        yield lambda *which: stack.enter_context(contextlib.closing(Release(*which)))
+        yield lambda *arguments: stack.enter_context(contextlib.closing(Release(*arguments)))
 
 
 def applied(release):
@@ -37,7 +37,7 @@ def applied(release):
     return [(revision, bool(contract)) for revision, contract in release.execute(query)]
 
 
-def done(result):
+def successful_output(result):
     """Return the output of a successful command."""
     assert result.exit_code == 0, result.output
     return result.output
@@ -46,28 +46,28 @@ def done(result):
 def test_every_step_is_recorded(url, release, tmp_path):
     """An upgrade records each migration and its `contract`; a downgrade deletes the row."""
     ours = release(url, extended(tmp_path, "pass", contract=True))
-    done(ours.db("upgrade"))
+    successful_output(ours.db("upgrade"))
     assert applied(ours) == sorted([*OURS, ("added1", True)])
-    done(ours.db("downgrade"))
+    successful_output(ours.db("downgrade"))
     assert applied(ours) == OURS
 
 
 def test_earlier_database_gets_the_table(url, release):
     """Upgrading a database from before the table creates and fills it."""
     ours = release(url)
-    done(ours.db("downgrade", BEFORE))
+    successful_output(ours.db("downgrade", BEFORE))
     assert ours.migrations() == (503, "unavailable")
-    assert '"revision": "f2a61b08d3c4", "contract": false' in done(ours.flask("schema", "pending"))
-    done(ours.db("upgrade"))
+    assert '"revision": "f2a61b08d3c4", "contract": false' in successful_output(ours.flask("schema", "pending"))
+    successful_output(ours.db("upgrade"))
     assert (applied(ours), ours.migrations()) == (OURS, (200, "current"))
 
 
-def test_down_to_nothing_and_up_again(url, release):
+def test_downgrade_to_base_and_upgrade(url, release):
     """After a downgrade to base and an upgrade the table has the same rows."""
     ours = release(url)
-    done(ours.db("downgrade", "base"))
+    successful_output(ours.db("downgrade", "base"))
     assert ours.migrations() == (503, "unavailable")
-    done(ours.db("upgrade"))
+    successful_output(ours.db("upgrade"))
     assert (applied(ours), ours.migrations()) == (OURS, (200, "current"))
 
 
@@ -81,26 +81,26 @@ def test_failed_migration_is_not_recorded(url, release, tmp_path):
 def test_autocommit_migration_is_recorded(postgres, release, tmp_path):
     """A migration with an autocommit block is recorded too."""
     ours = release(fresh_database(postgres), extended(tmp_path, BLOCK))
-    done(ours.db("upgrade"))
+    successful_output(ours.db("upgrade"))
     assert (applied(ours), ours.migrations()) == (sorted([*OURS, ("added1", False)]), (200, "current"))
 
 
 def test_stamp_records_ancestors(url, release, tmp_path):
     """`flask db stamp` records the revision and its ancestors, in both directions and with --purge."""
     ours = release(url, extended(tmp_path, "pass", "pass"))
-    done(ours.db("stamp", "added2"))
+    successful_output(ours.db("stamp", "added2"))
     assert applied(ours) == sorted([*OURS, ("added1", False), ("added2", False)])
-    done(ours.db("stamp", "f2a61b08d3c4"))
+    successful_output(ours.db("stamp", "f2a61b08d3c4"))
     assert applied(ours) == OURS
-    done(ours.db("stamp", "--purge", "added1"))
+    successful_output(ours.db("stamp", "--purge", "added1"))
     assert applied(ours) == sorted([*OURS, ("added1", False)])
 
 
 def test_stamp_without_the_table(url, release):
     """A stamp succeeds on a database without the table."""
     ours = release(url)
-    done(ours.db("downgrade", BEFORE))
-    done(ours.db("stamp", "8e42f3b6c015"))
+    successful_output(ours.db("downgrade", BEFORE))
+    successful_output(ours.db("stamp", "8e42f3b6c015"))
     assert ours.execute("SELECT version_num FROM alembic_version") == [("8e42f3b6c015",)]
 
 
@@ -120,5 +120,5 @@ def test_application_role_may_only_read(postgres, release):
     postgres.sql(f"CREATE DATABASE {name}")
     postgres.sql("CREATE ROLE reads_only LOGIN")
     postgres.sql("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO reads_only", database=name)
-    done(release(postgres.url(name)).db("upgrade"))
+    successful_output(release(postgres.url(name)).db("upgrade"))
     assert release(postgres.url(name).replace("postgres@", "reads_only@")).migrations() == (200, "current")

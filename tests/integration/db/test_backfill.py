@@ -1,4 +1,4 @@
-"""A backfill updates rows in small batches, each once, and keeps what users wrote."""
+"""A backfill updates each row once, in small batches, and does not overwrite users' changes."""
 
 import contextlib
 import sqlite3

@@ -54,8 +54,8 @@ def bare(empty_url):
 def flask_db(bare):
     """Run `flask db` and return its output."""
 
-    def run(*words):
-        done = bare.test_cli_runner().invoke(args=["db", *words])
+    def run(*arguments):
+        done = bare.test_cli_runner().invoke(args=["db", *arguments])
         assert done.exit_code == 0, done.output
         return done.output
 
@@ -98,7 +98,7 @@ def constraints(schema, table):
     return {f"pk_{table}" if nameless else key["name"], *(constraint["name"] for constraint in found)}
 
 
-def test_up_down_and_up_again(flask_db, inspect_schema):
+def test_upgrade_downgrade_and_upgrade(flask_db, inspect_schema):
     """All migrations can be applied, reverted, and applied again."""
     flask_db("upgrade")
     assert set(inspect_schema().get_table_names()) >= set(CONSTRAINTS)
@@ -138,9 +138,9 @@ def test_older_schema_is_not_ready(bare, flask_db):
     """With a missing migration, readiness returns 503 and names the failed check."""
     flask_db("upgrade")
     flask_db("downgrade", "8e42f3b6c015")
-    answer = bare.test_client().get("/health/ready")
-    assert (answer.status_code, answer.json["status"]) == (503, "unavailable")
-    assert answer.json["checks"] == {"database": "connected", "migrations": "unavailable"}
+    response = bare.test_client().get("/health/ready")
+    assert (response.status_code, response.json["status"]) == (503, "unavailable")
+    assert response.json["checks"] == {"database": "connected", "migrations": "unavailable"}
 
 
 def test_empty_database_is_not_ready(bare):
@@ -151,8 +151,8 @@ def test_empty_database_is_not_ready(bare):
 def test_current_schema_is_ready(bare, flask_db):
     """With every migration applied, the application is ready."""
     flask_db("upgrade")
-    answer = bare.test_client().get("/health/ready")
-    assert (answer.status_code, answer.json["checks"]["migrations"]) == (200, "current")
+    response = bare.test_client().get("/health/ready")
+    assert (response.status_code, response.json["checks"]["migrations"]) == (200, "current")
 
 
 @pytest.mark.guarantee("A release is not ready on an older schema, and stays ready on a newer one")
@@ -160,8 +160,8 @@ def test_newer_schema_is_ready(bare, flask_db, run_sql):
     """With an additional migration of a newer release, the application stays ready."""
     flask_db("upgrade")
     apply_newer(run_sql)
-    answer = bare.test_client().get("/health/ready")
-    assert (answer.status_code, answer.json["checks"]["migrations"]) == (200, "ahead")
+    response = bare.test_client().get("/health/ready")
+    assert (response.status_code, response.json["checks"]["migrations"]) == (200, "ahead")
     with bare.app_context():
         assert probes.check_readiness(bare).is_ready
 

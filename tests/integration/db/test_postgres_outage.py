@@ -67,7 +67,7 @@ def is_unavailable(response, within):
     "With Postgres stopped, restarted or crashed, clients get 503 and never 500, and no write is lost"
 )
 def test_stopped(server, own_postgres, existing, auth):
-    """With Postgres stopped, reads and writes get a 503 at once and a cached list a 200; only readiness fails."""
+    """With Postgres stopped, uncached requests get a 503 and a cached list a 200; only readiness fails."""
     address = existing.headers["Location"]
     own_postgres.stop()
     for _ in range(5):
@@ -84,9 +84,9 @@ def test_stopped(server, own_postgres, existing, auth):
 )
 def test_restart_under_load(server, own_postgres, existing):
     """During a restart of Postgres clients get only 200 and 503, and 200 afterwards."""
-    with repeated(lambda: get(server, existing.headers["Location"]).status) as seen:
-        through_a_restart(own_postgres, seen, good=200)
-    assert set(seen) == {200, 503}
+    with repeated(lambda: get(server, existing.headers["Location"]).status) as statuses:
+        restart_under_requests(own_postgres, statuses, success=200)
+    assert set(statuses) == {200, 503}
 
 
 @pytest.mark.guarantee(
@@ -101,41 +101,41 @@ def test_crash_under_writes(server, own_postgres, url, auth):
         acknowledged.extend([response.json["sku"]] if response.status == 201 else [])
         return response.status
 
-    with repeated(write) as seen:
-        through_a_restart(own_postgres, seen, good=201, how=signal.SIGQUIT)
-    assert set(seen) == {201, 503}
+    with repeated(write) as statuses:
+        restart_under_requests(own_postgres, statuses, success=201, stop_signal=signal.SIGQUIT)
+    assert set(statuses) == {201, 503}
     rows = own_postgres.sql("SELECT sku FROM products WHERE name = 'Crash'", database=url.rpartition("/")[2])
     assert {sku for (sku,) in rows} >= set(acknowledged)
-    assert len(acknowledged) == len(set(acknowledged)) == seen.count(201)
+    assert len(acknowledged) == len(set(acknowledged)) == statuses.count(201)
 
 
 @contextlib.contextmanager
 def repeated(act, clients=4):
     """Let clients repeat an action during the block; yield the list of their results."""
-    seen, over = [], threading.Event()
+    results, ended = [], threading.Event()
 
-    def go():
-        while not over.is_set():
-            seen.append(act())
+    def repeat():
+        while not ended.is_set():
+            results.append(act())
 
     with ThreadPoolExecutor(clients) as pool:
-        running = [pool.submit(go) for _ in range(clients)]
+        running = [pool.submit(repeat) for _ in range(clients)]
         try:
-            yield seen
+            yield results
         finally:
-            over.set()
+            ended.set()
         for client in running:
             client.result()
 
 
-def through_a_restart(postgres, seen, good, how=signal.SIGINT):
-    """Stop Postgres, start it after clients were refused, and wait until requests succeed again."""
-    wait_for(lambda: seen.count(good) > 20)
-    postgres.stop(how)
-    wait_for(lambda: seen.count(503) > 20)
+def restart_under_requests(postgres, statuses, success, stop_signal=signal.SIGINT):
+    """Stop Postgres, start it after requests have failed, and wait until requests succeed again."""
+    wait_for(lambda: statuses.count(success) > 20)
+    postgres.stop(stop_signal)
+    wait_for(lambda: statuses.count(503) > 20)
     postgres.start()
-    before = seen.count(good)
-    wait_for(lambda: seen.count(good) > before + 20)
+    before = statuses.count(success)
+    wait_for(lambda: statuses.count(success) > before + 20)
 
 
 def test_restart_between_requests(server, own_postgres, existing, auth):
@@ -150,7 +150,7 @@ def test_restart_between_requests(server, own_postgres, existing, auth):
 
 
 def test_frozen(server, own_postgres, existing):
-    """With Postgres frozen a read gets a 503 in a few seconds, readiness in about one, later requests at once."""
+    """With Postgres frozen a read gets a 503 in a few seconds, readiness in about one, later requests immediately."""
     with own_postgres.frozen():
         ready = get(server, "/health/ready")
         assert (ready.status, ready.json["checks"]["database"], ready.seconds < 2) == (503, "timeout", True)
@@ -163,7 +163,7 @@ def test_frozen(server, own_postgres, existing):
 
 
 def test_frozen_postgres_leaves_threads_free(server, own_postgres, existing):
-    """Many requests to a frozen Postgres leave threads for others, because the circuit breaker refuses them."""
+    """Many requests to a frozen Postgres leave threads for others, because the circuit breaker rejects them."""
     with own_postgres.frozen():
         together(12, lambda _: get(server, existing.headers["Location"]))
         assert is_unavailable(get(server, existing.headers["Location"]), within=0.5)

@@ -31,8 +31,8 @@ def deploy(url, tmp_path):
 
         def make(name, *bodies, contract=False):
             folder = extended(tmp_path / name, *bodies, contract=contract, name=name)
-            made = stack.enter_context(contextlib.closing(Release(url, folder)))
-            return made, made.db("upgrade")
+            release = stack.enter_context(contextlib.closing(Release(url, folder)))
+            return release, release.db("upgrade")
 
         yield make
 
@@ -72,7 +72,7 @@ def test_merged_history(deploy):
 
 
 def test_past_a_contract_step(deploy):
-    """A release older than an applied contract step is refused; the message names the step."""
+    """A release older than an applied contract step is rejected; the message names the step."""
     assert deploy("theirs", THEIRS, contract=True)[1].exit_code == 0
     ours, upgraded = deploy("ours")
     for message in (error_line(upgraded), error_line(ours.flask("schema", "pending"))):
@@ -97,7 +97,7 @@ def test_ahead(deploy):
 
 
 def test_migration_inserted_before_an_applied_one(deploy, tmp_path):
-    """A migration inserted before an applied one would never run, so that release is refused."""
+    """A migration inserted before an applied one would never run, so that release is rejected."""
     ours, upgraded = deploy("ours", OURS)
     assert upgraded.exit_code == 0
     insert(ours.folder, extended(tmp_path / "late", THEIRS, name="late") / "versions/late1.py", before="ours1")

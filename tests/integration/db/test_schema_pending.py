@@ -32,14 +32,14 @@ def empty(request, folder):
 @pytest.fixture
 def flask():
     """Run `flask ARGUMENTS` on a database and return the result."""
-    made = []
+    apps = []
 
-    def run(url, *words):
-        made.append(create_app("testing", {"TEST_DATABASE_URL": url}))
-        return made[-1].test_cli_runner().invoke(args=words)
+    def run(url, *arguments):
+        apps.append(create_app("testing", {"TEST_DATABASE_URL": url}))
+        return apps[-1].test_cli_runner().invoke(args=arguments)
 
     yield run
-    for app in made:
+    for app in apps:
         dispose(app)
 
 
@@ -50,7 +50,7 @@ def pending(flask, url):
     return [step["revision"] for step in json.loads(done.stdout)]
 
 
-def test_all_some_none(empty, flask):
+def test_lists_missing_migrations(empty, flask):
     """It lists the missing migrations in order: all for an empty database, none for a current one."""
     every = [script.revision for script in ScriptDirectory(str(schema_state.DIRECTORY)).walk_revisions()][::-1]
     assert pending(flask, empty) == every

@@ -111,7 +111,7 @@ def test_lock_is_released(url, sql, idle, tmp_path):
 
 
 def test_concurrent_index_is_retried(url, sql, tmp_path):
-    """A retry builds a concurrent index whose first attempt left an invalid one, if it drops that first."""
+    """A retry rebuilds a concurrent index if the migration first drops the invalid one of the failed attempt."""
     with contextlib.closing(psycopg2.connect(url)) as writer:
         writer.cursor().execute("INSERT INTO api_tokens VALUES (1, 'n', 'h', 's', now())")
         process = start(url, extended(tmp_path, REPEATABLE), "upgrade")

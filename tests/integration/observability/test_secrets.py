@@ -11,7 +11,7 @@ from tests.support.helpers import ROOT, wait_for
 from tests.support.integration.client import send_request
 
 SITE = "tests/support/integration/failing_site.py"
-WAYS = re.findall(r"^def (\w+)\(\):", (ROOT / SITE).read_text(encoding="utf-8"), re.MULTILINE)[1:-1]
+FAILURES = re.findall(r"^def (\w+)\(\):", (ROOT / SITE).read_text(encoding="utf-8"), re.MULTILINE)[1:-1]
 CANARY = "hunter2-canary"
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 HEADERS = {"Authorization": f"Bearer {CANARY}", "Cookie": f"session={CANARY}", "X-Api-Key": CANARY}
@@ -52,7 +52,7 @@ def post(server, how):
 
 
 @pytest.mark.guarantee("No log line contains a secret, whatever fails")
-@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("how", FAILURES)
 def test_failure(server, logged, how):
     """The traceback of any failure has no secret."""
     log = logged(lambda: post(server, how))
@@ -80,11 +80,11 @@ def test_truncated_response(server, logged):
     assert "RuntimeError: the second half failed" in log
 
 
-@pytest.mark.parametrize("how", ["value_of_no_type", "cause"])
+@pytest.mark.parametrize("how", ["invalid_value", "cause"])
 def test_failure_is_logged_once(server, logged, how):
     """An exception is one line, with its request id, method, route and statement."""
     log = logged(lambda: post(server, how))
-    assert log.count("Traceback (most recent call last)") == (1 if how == "value_of_no_type" else 2) + 1
+    assert log.count("Traceback (most recent call last)") == (1 if how == "invalid_value" else 2) + 1
     assert "invalid input syntax for type integer: [redacted] (SQLSTATE 22P02)" in log
     assert "SELECT CAST(%(value)s AS integer)" in log
     if log.startswith("{"):

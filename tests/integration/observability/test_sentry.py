@@ -52,7 +52,7 @@ def events(sentry):
     return found
 
 
-def fail(server, how="value_of_no_type"):
+def fail(server, how="invalid_value"):
     """Send a request that fails, and return its id."""
     response = send_request(server.port, "POST", f"/fail/{how}?reset_token={CANARY}", {"password": CANARY})
     assert response.status == 500

@@ -55,7 +55,7 @@ def test_nothing_set(start):
 
 @pytest.mark.guarantee("Production does not start with a missing, weak or malformed setting, and names all of them")
 def test_every_weak_value_is_named(start):
-    """All invalid values are reported at once, without the values themselves."""
+    """One error names all invalid settings and contains none of their values."""
     secrets = {"SECRET_KEY": "a" * 40, "DATABASE_URL": "mysql://u:hunter2@db/x", "REDIS_URL": "http://:hunter2@x"}
     code, errors = start(**secrets, TRUSTED_HOSTS="shop.example", DB_POOL_SIZE="many", FLASK_DEBUG="1")
     assert (code != 0, "hunter2" in errors) == (True, False)
@@ -65,7 +65,7 @@ def test_every_weak_value_is_named(start):
 
 
 def test_unknown_environment(start):
-    """An unknown FLASK_ENV is refused."""
+    """An unknown FLASK_ENV is rejected."""
     code, errors = start(FLASK_ENV="prod")
     assert (code != 0, "'prod' is unknown" in errors) == (True, True)
 

@@ -23,7 +23,7 @@ def server(serve, postgres_url, valkey):
 
 @pytest.fixture
 def server_without_drain(serve, postgres_url, valkey):
-    """A server that stops at once."""
+    """A server that stops without a drain."""
     return serve(postgres_url, valkey.url, DB_TIMEOUT="10")
 
 
@@ -59,14 +59,14 @@ def readiness(server):
 def test_drain(server):
     """During the drain the readiness probe returns 503 and other requests 200; then the server exits with 0."""
     assert readiness(server) == (200, "ready")
-    began = time.monotonic()
+    started = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     wait_for(lambda: readiness(server) == (503, "draining"), seconds=DRAIN, pause=0.01)
-    while time.monotonic() < began + DRAIN - 0.3:
+    while time.monotonic() < started + DRAIN - 0.3:
         assert send_request(server.port, "GET", "/api/products").status == 200
         assert send_request(server.port, "GET", "/health").status == 200
     assert server.process.wait(5) == 0
-    assert time.monotonic() - began > DRAIN - 0.1
+    assert time.monotonic() - started > DRAIN - 0.1
 
 
 @pytest.mark.guarantee(

@@ -52,7 +52,7 @@ def test_long_request_line(server):
 
 
 def test_head(server):
-    """HEAD returns the headers of GET without the body, from the cache too."""
+    """HEAD returns the headers of GET without the body, including from the cache."""
     got = send_request(server.port, "GET", "/api/products")
     head = send_request(server.port, "HEAD", "/api/products")
     assert (head.status, head.body) == (200, b"")

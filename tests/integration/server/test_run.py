@@ -1,4 +1,4 @@
-"""scripts/run.sh, the part of `make run` after the virtual environment, serves from a fresh copy of the project."""
+"""scripts/run.sh, which `make run` calls in the virtual environment, serves from a fresh copy of the project."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The application with views that fail in every way, each with a secret in its reach; for Gunicorn."""
+"""The application for Gunicorn, with views that fail in different ways while they process a secret."""
 
 import threading
 
@@ -17,12 +17,12 @@ def secret():
     return request.get_json()["password"]
 
 
-def value_of_no_type():
+def invalid_value():
     """Postgres quotes the value in its message."""
     db.session.execute(text("SELECT CAST(:value AS integer)"), {"value": secret()})
 
 
-def value_that_is_there():
+def duplicate_value():
     """Postgres quotes the value in DETAIL."""
     db.session.execute(text("CREATE TEMPORARY TABLE once (value text UNIQUE) ON COMMIT DROP"))
     for _ in range(2):
@@ -67,7 +67,7 @@ def body():
     raise RuntimeError(f"refused: {request.json}")
 
 
-def added():
+def extra_fields():
     """A log line has the secret in `extra`."""
     app.logger.error("refused", extra={"sent": request.json, "header": request.headers["Authorization"]})
     body()
@@ -99,7 +99,7 @@ def address():
 def cause():
     """The cause of the exception contains the secret."""
     try:
-        value_of_no_type()
+        invalid_value()
     except Exception as error:
         raise RuntimeError("statement failed") from error
 
@@ -114,14 +114,14 @@ def truncated_response():
     return Response(parts())
 
 
-WAYS = (value_of_no_type, value_that_is_there, database_url, wrong_password, redis_url, redis_command)
-WAYS += (headers, environ, body, added, arguments, thread, address, cause, truncated_response)
+FAILURES = (invalid_value, duplicate_value, database_url, wrong_password, redis_url, redis_command)
+FAILURES += (headers, environ, body, extra_fields, arguments, thread, address, cause, truncated_response)
 
 
 @app.post("/fail/<how>")
 def fail(how):
-    """Fail in the way that the path names."""
-    return {way.__name__: way for way in WAYS}[how]()
+    """Run the failure that the path names."""
+    return {failure.__name__: failure for failure in FAILURES}[how]()
 
 
 def outside(environ, start_response):

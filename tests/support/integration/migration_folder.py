@@ -39,9 +39,9 @@ def downgrade():
 '''
 
 
-def extended(place: Path, *bodies: str, contract: bool = False, name: str = "added") -> Path:
-    """Copy the migrations to PLACE, and add one for each body: added1, added2 and so on."""
-    folder = place / "migrations"
+def extended(parent: Path, *bodies: str, contract: bool = False, name: str = "added") -> Path:
+    """Copy the migrations to PARENT/migrations, and add one for each body: added1, added2 and so on."""
+    folder = parent / "migrations"
     shutil.copytree(ROOT / "migrations", folder, ignore=shutil.ignore_patterns("__pycache__"))
     for number, body in enumerate(bodies, 1):
         (before,) = ScriptDirectory(str(folder)).get_heads()
@@ -80,8 +80,8 @@ class Release:
         """Return the status of /health/ready, and its state of the migrations."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(schema_state, "DIRECTORY", self.folder)
-            answer = self.app.test_client().get("/health/ready")
-        return answer.status_code, answer.json["checks"]["migrations"]
+            response = self.app.test_client().get("/health/ready")
+        return response.status_code, response.json["checks"]["migrations"]
 
     def execute(self, statement):
         """Run and commit a statement on a separate connection; return its rows."""
@@ -117,7 +117,7 @@ def run(url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[
 
 @contextlib.contextmanager
 def session(url: str):
-    """Yield a function that runs statements on one connection, so that its session locks are kept."""
+    """Yield a function that runs statements on one connection, so that it holds its session locks."""
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
 

@@ -62,7 +62,7 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def send(self, number: int) -> None:
-        """Send a signal to the process and its descendants; Postgres' processes leave the process group."""
+        """Send a signal to the process and its descendants; Postgres's processes leave the process group."""
         family = [psutil.Process(self.process.pid)]
         family += family[0].children(recursive=True)
         for member in family:

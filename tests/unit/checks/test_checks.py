@@ -230,7 +230,7 @@ def test_no_files(run_check):
     ],
 )
 def test_other_secrets_without_files(run_check, tmp_path, name, value, state):
-    """A key, or a URL with a password, is a warning; a URL without one is no secret."""
+    """A key, or a URL with a password, is a warning; a URL without one is not a secret."""
     others = [each for each in SECRETS if each != name]
     states, text = run_check("files", without=others, **write_secrets(tmp_path, others), **{name: value})
     assert (states, text.startswith(name)) == ([state], state == "WARN")
@@ -269,7 +269,7 @@ def test_encryption_by_pgsslmode(run_check, backends):
 
 
 def test_encryption_over_a_socket(run_check):
-    """A Unix socket needs no TLS."""
+    """A Unix socket does not need TLS."""
     url = f"postgresql://app:{APP}@/app?host=/run/postgresql"
     states, text = run_check("encryption", DATABASE_URL=url, MIGRATION_DATABASE_URL="")
     assert (states, "/run/postgresql" in text) == (["PASS"], True)

@@ -12,5 +12,5 @@ def test_page_is_current():
 
 
 def test_names_are_unique():
-    """A check's name tells whether it is of the application or of the server."""
+    """The application's and the server's checks have different names."""
     assert {each.name for each in application.CHECKS} & {each.name for each in server.CHECKS} == set()

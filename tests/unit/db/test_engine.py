@@ -138,7 +138,7 @@ def test_idle_connection_is_pinged():
 
 
 def test_recent_connection_is_not_pinged():
-    """A recently used connection costs no extra round trip."""
+    """A recently used connection does not cost an extra round trip."""
     connection = ClosedConnection()
     engine._ping_if_idle(connection, Record(idle_for=0), None)
     assert connection.pings == 0

@@ -47,6 +47,6 @@ def test_now():
 
 
 def test_sorted_by_code_point():
-    """On Postgres the sort order does not depend on the system locale; SQLite needs no collation."""
+    """On Postgres the sort order does not depend on the system locale; SQLite does not need a collation."""
     compiled = [sorted_text(64).compile(dialect=dialect) for dialect in DIALECTS]
     assert compiled == ["VARCHAR(64)", 'VARCHAR(64) COLLATE "C"']

@@ -1,4 +1,4 @@
-"""The documents say what is there: files, commands, addresses and links are checked against the project."""
+"""Files, commands, URLs and links in the documents exist in the project."""
 
 import re
 import subprocess
@@ -33,8 +33,8 @@ def test_files():
     assert sorted(path for path in named if not (ROOT / path).exists()) == []
 
 
-def test_request_path_meets_each_module_once():
-    """The request's path names each module of the application exactly once, packages' own lists of names aside."""
+def test_request_path_lists_each_module_once():
+    """docs/request-path.md lists each module of the application exactly once, except for __init__.py files."""
     modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("app/**/*.py") if path.name != "__init__.py"}
     rows = re.findall(r"^\| (.*?) \|", TEXT["docs/request-path.md"], re.MULTILINE)
     named = re.findall(r"`(app/[\w/]+\.py)`", " ".join(rows))
@@ -55,15 +55,15 @@ def test_flask_commands(app):
 
 
 def test_addresses(app):
-    """Every address of the application in a document is one of its routes."""
+    """Every URL path of the application in a document is one of its routes."""
     rules = app.url_map.bind("localhost")
     named = set(re.findall(r"(?:localhost:8000|`(?:GET |POST )?)(/(?:api|health|cache)[\w/.]*)", ALL))
     assert named
     assert sorted(path for path in named if not rules.test(path)) == []
 
 
-def test_name_stands_once():
-    """The deployed name stands in one place, the first setting of docker-compose.yml."""
+def test_project_name_is_set_once():
+    """Only docker-compose.yml contains the project name, once."""
     command = ["git", "grep", "-l", "-w", "myapp", "--", ".", ":!docs", ":!*.md", ":!tests"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
     assert done.stdout.split() == ["docker-compose.yml"]

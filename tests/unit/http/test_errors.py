@@ -124,7 +124,7 @@ def test_field_errors(raised):
 
 
 def test_schema_errors(client):
-    """Validation errors name each field, also in the query string."""
+    """Validation errors name each field, including those in the query string."""
     response = client.get("/api/products?limit=x&page=2")
     assert response.status_code == 422
     assert sorted((error["in"], error["field"]) for error in response.json["errors"]) == [

@@ -41,7 +41,7 @@ def test_round_trip(position):
 
 @given(position=POSITIONS)
 def test_url_safe(position):
-    """A cursor needs no escaping in a query string."""
+    """A cursor does not need escaping in a query string."""
     assert encode(*position).replace("-", "a").replace("_", "a").isalnum()
 
 

@@ -1,4 +1,4 @@
-"""Log handlers: every line is whole, and a failing log fails no request."""
+"""Log handlers: every line is whole, and a failing log does not fail requests."""
 
 import io
 import json
@@ -227,12 +227,12 @@ def test_threads_share_stderr(stderr_log, pipe):
 
 @pytest.mark.guarantee("Processes that share a log write whole lines only, even while logrotate renames the file")
 def test_processes_share_stderr():
-    """Lines of four processes are whole, also those that a pipe does not accept atomically."""
+    """Lines of four processes are whole, including those that a pipe does not accept atomically."""
     assert Counter(run(WRITERS)[1].splitlines()) == WRITTEN
 
 
 def test_closed_pipe_fails_nobody(stderr_log, pipe):
-    """A reader that has closed the pipe fails no caller."""
+    """A reader that has closed the pipe does not fail the caller."""
     os.close(pipe.reader)
     stderr_log.info("lost")
     stderr_log.info("lost too")
@@ -323,7 +323,7 @@ def test_rotated_file_is_recreated(file_log, tmp_path):
 
 
 def test_missing_folder_is_reported_once(file_log, tmp_path, caplog):
-    """A missing folder fails no caller; the handler reports it once, and reports the recovery."""
+    """A missing folder does not fail the caller; the handler reports it once, and reports the recovery."""
     log = file_log(tmp_path / "later" / "app.log")
     for _ in range(3):
         log.error("lost")

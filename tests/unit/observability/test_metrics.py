@@ -1,4 +1,4 @@
-"""Undeclared metrics raise an error in development and in tests, and fail no request in production."""
+"""Undeclared metrics raise an error in development and in tests, and do not fail requests in production."""
 
 import pytest
 from prometheus_client.exposition import generate_latest

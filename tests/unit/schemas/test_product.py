@@ -58,7 +58,7 @@ NON_STRINGS = [1, 1.5, True, [], {}, ["Mug"]]
 
 @pytest.mark.parametrize("value", [*CONTROL, *LINES, *NON_STRINGS, None])
 def test_name(value):
-    """A name rejects control characters, lone surrogates and newlines, also at its end."""
+    """A name rejects control characters, lone surrogates and newlines, including at its end."""
     assert invalid_fields(name=value) == ["name"]
 
 

@@ -55,7 +55,7 @@ NON_NUMBERS = [
 @pytest.mark.parametrize("value", NON_NUMBERS)
 @pytest.mark.parametrize("name", ["limit", "price_min", "price_max"])
 def test_numbers(name, value):
-    """A number rejects anything but ASCII digits, also spaces and digits that int() accepts."""
+    """A number rejects anything but ASCII digits, including spaces and other digits that int() accepts."""
     assert invalid_parameters(**{name: value}) == [name]
 
 

@@ -1,4 +1,4 @@
-"""The build gives nginx the application's static files, under the same names, in each useful encoding."""
+"""The build writes the application's static files for nginx, under the same names, in each useful encoding."""
 
 import gzip
 import importlib.util
@@ -55,19 +55,19 @@ def test_identity(source, built):
 
 @pytest.mark.parametrize(("encoding", "decompress"), [("gzip", gzip.decompress), ("zstd", zlib.decompress)])
 def test_compressed(built, encoding, decompress):
-    """A compressed file has the same name; incompressible files have none."""
+    """A compressed file has the same name; incompressible files have no compressed copy."""
     found = {name: decompress(data) for name, data in files(built / encoding).items()}
     assert found == {name: data for name, data in files(built / "identity").items() if data == TEXT}
 
 
-@pytest.mark.parametrize(("size", "kept"), [(94, True), (95, True), (96, False), (100, False), (120, False)])
-def test_ratio(size, kept):
+@pytest.mark.parametrize(("size", "is_written"), [(94, True), (95, True), (96, False), (100, False), (120, False)])
+def test_ratio(size, is_written):
     """A compressed file that saves less than a twentieth is dropped."""
-    assert ("gzip" in build_static.encode(b"a" * 100, {"gzip": lambda _: b"b" * size})) == kept
+    assert ("gzip" in build_static.encode(b"a" * 100, {"gzip": lambda _: b"b" * size})) == is_written
 
 
 def test_reproducible(tmp_path, source, built):
-    """The same input produces the same bytes, so clients and registries keep what did not change."""
+    """The same input produces the same bytes, so clients and registries reuse unchanged files."""
     for path in source.rglob("*"):
         os.utime(path, (1, 1))
     build_static.build(source, tmp_path / "again", FORMS)
