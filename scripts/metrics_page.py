@@ -17,7 +17,7 @@ INTRODUCTION = """\
 `scripts/metrics_page.py` generates this page from `app/observability/metric_declarations.py`. Edit the declarations,
 then run the script with `.venv/bin/python`.
 
-Each application container serves its metrics at `/metrics` on its own port, in the Prometheus text format, summed over its
+Each application container serves its metrics at `/metrics` on its port, in the Prometheus text format, summed over its
 workers. Counters survive the death of a worker and restart from zero with the container. Scrape every container by its
 IP address. The edge responds 404 for this path, and so does the application to a request that a proxy forwarded.
 Without a proxy, anyone who reaches the port can read the metrics. `METRICS=off` disables them; `scripts/bench_cost.py`
