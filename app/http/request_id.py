@@ -12,7 +12,7 @@ WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def init_app(app: Flask) -> None:
-    """Set the id before every other hook runs."""
+    """Set the id before any hook that logs it."""
     app.before_request(_set_request_id)
 
 
