@@ -34,7 +34,7 @@ class ProgressReporter:
         self.seconds = defaultdict(float)
 
     def write(self, text):
-        """Print text on lines of its own."""
+        """Print text on separate lines."""
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter:
             reporter.ensure_newline()

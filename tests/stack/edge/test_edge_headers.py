@@ -79,7 +79,7 @@ def wrong_headers(response):
 @pytest.mark.guarantee("Every response has every security header once: pages, API, files, redirects and errors")
 @pytest.mark.parametrize("name", RESPONSES)
 def test_every_response_has_each_header_once(edge, name):
-    """Every response, whoever made it, has each security header exactly once."""
+    """Every response of nginx and the application has each security header exactly once."""
     response = RESPONSES[name](edge)
     assert response.status == int(str(name).split()[0].replace("api", "200"))
     assert wrong_headers(response) == {}
